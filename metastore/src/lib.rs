@@ -1,0 +1,1 @@
+//! The crate's rooms come to life one by one.

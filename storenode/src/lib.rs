@@ -1,1 +1,4 @@
 //! The crate's rooms come to life one by one.
+
+pub mod engine;
+pub mod state;

@@ -1,1 +1,3 @@
 //! The crate's rooms come to life one by one.
+
+pub mod config;

@@ -65,8 +65,7 @@ impl TelemetryLayer {
             Opts::new("metastore_requests_total", "Requests answered, by method and outcome."),
             &["method", "code"],
         )?;
-        let errors =
-            IntCounterVec::new(Opts::new("metastore_errors_total", "Errors answered, by kind."), &["type"])?;
+        let errors = IntCounterVec::new(Opts::new("metastore_errors_total", "Errors answered, by kind."), &["type"])?;
         let durations = HistogramVec::new(
             HistogramOpts::new("metastore_request_duration_seconds", "Time from a request to its answer.")
                 .buckets(prometheus::exponential_buckets(BUCKETS_START_SECONDS, 2.0, BUCKETS)?),

@@ -64,11 +64,7 @@ pub(super) fn delete_range(
     header: wire::ResponseHeader,
     response: internal_proto::DeleteRangeResponse,
 ) -> wire::DeleteRangeResponse {
-    wire::DeleteRangeResponse {
-        header: Some(header),
-        deleted: signed(response.deleted),
-        prev_kvs: response.prev_kvs,
-    }
+    wire::DeleteRangeResponse { header: Some(header), deleted: signed(response.deleted), prev_kvs: response.prev_kvs }
 }
 
 /// A branch taken.

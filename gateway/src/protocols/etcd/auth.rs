@@ -7,7 +7,7 @@ use super::later::later;
 const AUTHENTICATION: &str = "etcdserver: authentication is not available in this version";
 
 /// Refuses every RPC: there are no users yet.
-pub struct Auth;
+pub(super) struct Auth;
 
 #[tonic::async_trait]
 impl wire::auth_server::Auth for Auth {

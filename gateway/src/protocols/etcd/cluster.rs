@@ -12,12 +12,12 @@ use crate::stack::Handle;
 const MEMBERSHIP: &str = "etcdserver: changing the cluster's members is not available in this version";
 
 /// Serves Cluster through a stack.
-pub struct Cluster<S>(Caller<S>);
+pub(super) struct Cluster<S>(Caller<S>);
 
 impl<S: Handle> Cluster<S> {
     /// Calls go through `caller`.
     #[must_use]
-    pub const fn new(caller: Caller<S>) -> Self {
+    pub(super) const fn new(caller: Caller<S>) -> Self {
         Self(caller)
     }
 }

@@ -8,7 +8,7 @@ use super::later::later;
 const ELECTIONS: &str = "etcdserver: elections are not available in this version";
 
 /// Refuses every RPC.
-pub struct Election;
+pub(super) struct Election;
 
 #[tonic::async_trait]
 impl wire::election_server::Election for Election {

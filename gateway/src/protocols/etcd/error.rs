@@ -76,9 +76,7 @@ pub const fn wire(error: Error) -> (Code, &'static str) {
         Error::ClusterVersionUnavailable => {
             (Code::FailedPrecondition, "etcdserver: cluster version not found during downgrade")
         }
-        Error::DowngradeInProgress => {
-            (Code::FailedPrecondition, "etcdserver: cluster has a downgrade job in progress")
-        }
+        Error::DowngradeInProgress => (Code::FailedPrecondition, "etcdserver: cluster has a downgrade job in progress"),
         Error::NoDowngradeInProgress => (Code::FailedPrecondition, "etcdserver: no inflight downgrade job"),
         Error::Canceled => (Code::Cancelled, "etcdserver: request canceled"),
         Error::DeadlineExceeded => (Code::DeadlineExceeded, "etcdserver: context deadline exceeded"),
@@ -114,14 +112,10 @@ const fn wire_auth(error: Error) -> (Code, &'static str) {
         Error::RoleExists => (Code::FailedPrecondition, "etcdserver: role name already exists"),
         Error::RoleNotFound => (Code::FailedPrecondition, "etcdserver: role name not found"),
         Error::RoleEmpty => (Code::InvalidArgument, "etcdserver: role name is empty"),
-        Error::AuthFailed => {
-            (Code::InvalidArgument, "etcdserver: authentication failed, invalid user ID or password")
-        }
+        Error::AuthFailed => (Code::InvalidArgument, "etcdserver: authentication failed, invalid user ID or password"),
         Error::PermissionNotGiven => (Code::InvalidArgument, "etcdserver: permission not given"),
         Error::RoleNotGranted => (Code::FailedPrecondition, "etcdserver: role is not granted to the user"),
-        Error::PermissionNotGranted => {
-            (Code::FailedPrecondition, "etcdserver: permission is not granted to the role")
-        }
+        Error::PermissionNotGranted => (Code::FailedPrecondition, "etcdserver: permission is not granted to the role"),
         Error::AuthNotEnabled => (Code::FailedPrecondition, "etcdserver: authentication is not enabled"),
         Error::InvalidAuthToken => (Code::Unauthenticated, "etcdserver: invalid auth token"),
         Error::InvalidAuthManagement => (Code::InvalidArgument, "etcdserver: invalid auth management"),

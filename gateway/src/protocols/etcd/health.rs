@@ -11,7 +11,7 @@ use wire::health_check_response::ServingStatus;
 use super::error;
 
 /// Answers health checks.
-pub struct Health;
+pub(super) struct Health;
 
 const fn response(status: ServingStatus) -> wire::HealthCheckResponse {
     wire::HealthCheckResponse { status: status as i32 }

@@ -23,7 +23,7 @@ use super::error;
 use crate::stack::Handle;
 
 /// The answer of LeaseKeepAlive.
-pub type KeepAliveStream = Pin<Box<dyn Stream<Item = Result<wire::LeaseKeepAliveResponse, Status>> + Send>>;
+pub(super) type KeepAliveStream = Pin<Box<dyn Stream<Item = Result<wire::LeaseKeepAliveResponse, Status>> + Send>>;
 
 /// Keepalives read but not asked yet: several bursts of ten thousand, a few hundred kilobytes. A client that has more
 /// of them outstanding has stopped reading answers.

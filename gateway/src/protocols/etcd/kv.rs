@@ -10,12 +10,12 @@ use super::{answer, convert, error, validate};
 use crate::stack::Handle;
 
 /// Serves KV through a stack.
-pub struct Kv<S>(Caller<S>);
+pub(super) struct Kv<S>(Caller<S>);
 
 impl<S: Handle> Kv<S> {
     /// Calls go through `caller`.
     #[must_use]
-    pub const fn new(caller: Caller<S>) -> Self {
+    pub(super) const fn new(caller: Caller<S>) -> Self {
         Self(caller)
     }
 }

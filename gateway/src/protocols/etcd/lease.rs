@@ -10,12 +10,12 @@ use super::{convert, error};
 use crate::stack::Handle;
 
 /// Serves Lease through a stack.
-pub struct Lease<S>(Caller<S>);
+pub(super) struct Lease<S>(Caller<S>);
 
 impl<S: Handle> Lease<S> {
     /// Calls go through `caller`.
     #[must_use]
-    pub const fn new(caller: Caller<S>) -> Self {
+    pub(super) const fn new(caller: Caller<S>) -> Self {
         Self(caller)
     }
 }

@@ -7,7 +7,7 @@ use super::later::later;
 const LOCKS: &str = "etcdserver: locks are not available in this version";
 
 /// Refuses every RPC.
-pub struct Lock;
+pub(super) struct Lock;
 
 #[tonic::async_trait]
 impl wire::lock_server::Lock for Lock {

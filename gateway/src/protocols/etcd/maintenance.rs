@@ -1,15 +1,17 @@
 //! etcd's Maintenance service.
 
-use internal_proto::{Request, Response};
+use internal_proto::{Error, Request, Response};
 use proto::etcdserverpb as wire;
 use tonic::Status;
+use wire::alarm_request::AlarmAction;
 
 use super::caller::Caller;
 use super::later::later;
-use super::{STORAGE_VERSION, VERSION, answer, error};
+use super::{STORAGE_VERSION, VERSION, alarm, answer, error};
 use crate::stack::Handle;
 
-const ALARMS: &str = "etcdserver: alarms are not available in this version";
+const ALARM_CHANGES: Error =
+    Error::Unimplemented("etcdserver: raising and clearing alarms is not available in this version");
 const DEFRAGMENTATION: &str = "etcdserver: defragmentation is not available in this version";
 const HASHES: &str = "etcdserver: hashes of the store are not available in this version";
 const SNAPSHOTS: &str = "etcdserver: snapshots are not available in this version";
@@ -17,12 +19,12 @@ const HAND_OVER: &str = "etcdserver: moving the leader is not available in this 
 const DOWNGRADES: &str = "etcdserver: downgrades are not available in this version";
 
 /// Serves Maintenance through a stack.
-pub struct Maintenance<S>(Caller<S>);
+pub(super) struct Maintenance<S>(Caller<S>);
 
 impl<S: Handle> Maintenance<S> {
     /// Calls go through `caller`.
     #[must_use]
-    pub const fn new(caller: Caller<S>) -> Self {
+    pub(super) const fn new(caller: Caller<S>) -> Self {
         Self(caller)
     }
 }
@@ -55,7 +57,23 @@ impl<S: Handle> wire::maintenance_server::Maintenance for Maintenance<S> {
         }))
     }
 
-    later! { ALARMS; alarm(wire::AlarmRequest) -> wire::AlarmResponse; }
+    async fn alarm(
+        &self,
+        request: tonic::Request<wire::AlarmRequest>,
+    ) -> Result<tonic::Response<wire::AlarmResponse>, Status> {
+        let context = self.0.admit(request.metadata()).await?;
+        if request.get_ref().action() != AlarmAction::Get {
+            return Err(error::status(ALARM_CHANGES));
+        }
+        let wanted = request.get_ref().alarm();
+        let answer = self.0.call(context, Request::Status).await?;
+        let Response::Status(status) = answer.response else { return Err(error::mismatched(&answer)) };
+        let mut alarms = alarm::alarms(&status.errors);
+        alarms.retain(|alarm| wanted == wire::AlarmType::None || alarm.alarm() == wanted);
+        let header = Some(self.0.header(&answer.stamp, answer.stamp.revision));
+        Ok(tonic::Response::new(wire::AlarmResponse { header, alarms }))
+    }
+
     later! { DEFRAGMENTATION; defragment(wire::DefragmentRequest) -> wire::DefragmentResponse; }
     later! { HASHES;
         hash(wire::HashRequest) -> wire::HashResponse;

@@ -11,6 +11,7 @@
 //! Invariant: the work is in proportion to n log n of the operations, whatever a client sends.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 
 use bytes::Bytes;
 use internal_proto::Error;
@@ -88,7 +89,9 @@ impl Ranges {
         if end <= start {
             return;
         }
-        while let Some((before, before_end)) = self.0.range(..=end.clone()).next_back() {
+        while let Some((before, before_end)) =
+            self.0.range::<[u8], _>((Bound::Unbounded, Bound::Included(end.as_slice()))).next_back()
+        {
             if *before_end < start {
                 break;
             }
@@ -101,7 +104,10 @@ impl Ranges {
     }
 
     fn contain(&self, key: &[u8]) -> bool {
-        self.0.range::<[u8], _>(..=key).next_back().is_some_and(|(_, end)| key < end.as_slice())
+        self.0
+            .range::<[u8], _>((Bound::Unbounded, Bound::Included(key)))
+            .next_back()
+            .is_some_and(|(_, end)| key < end.as_slice())
     }
 }
 

@@ -23,7 +23,7 @@ use crate::call::Context;
 use crate::stack::Handle;
 
 /// The answer of RangeStream.
-pub type RangeStream = Pin<Box<dyn Stream<Item = Result<wire::RangeStreamResponse, Status>> + Send>>;
+pub(super) type RangeStream = Pin<Box<dyn Stream<Item = Result<wire::RangeStreamResponse, Status>> + Send>>;
 
 /// Keys of the first page; as etcd asks.
 const FIRST_PAGE_KEYS: u64 = 10;

@@ -22,7 +22,7 @@ const REVISION_FILTERS: Error = Error::Unimplemented("RangeStream does not suppo
 ///
 /// # Errors
 /// [`Error::EmptyKey`], [`Error::InvalidSortOption`].
-pub fn range(request: &RangeRequest) -> Result<(), Error> {
+pub(super) fn range(request: &RangeRequest) -> Result<(), Error> {
     if request.key.is_empty() {
         return Err(Error::EmptyKey);
     }
@@ -36,18 +36,14 @@ pub fn range(request: &RangeRequest) -> Result<(), Error> {
 ///
 /// # Errors
 /// Those of [`range`], and [`Error::Unimplemented`].
-pub fn range_stream(request: &RangeRequest) -> Result<(), Error> {
+pub(super) fn range_stream(request: &RangeRequest) -> Result<(), Error> {
     range(request)?;
     let order = request.sort_order();
     if order != SortOrder::None && !(order == SortOrder::Ascend && request.sort_target() == SortTarget::Key) {
         return Err(CUSTOM_SORT);
     }
-    let filters = [
-        request.min_mod_revision,
-        request.max_mod_revision,
-        request.min_create_revision,
-        request.max_create_revision,
-    ];
+    let filters =
+        [request.min_mod_revision, request.max_mod_revision, request.min_create_revision, request.max_create_revision];
     if filters.iter().any(|&bound| bound != 0) {
         return Err(REVISION_FILTERS);
     }
@@ -58,7 +54,7 @@ pub fn range_stream(request: &RangeRequest) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::EmptyKey`], [`Error::ValueProvided`], [`Error::LeaseProvided`].
-pub fn put(request: &PutRequest) -> Result<(), Error> {
+pub(super) fn put(request: &PutRequest) -> Result<(), Error> {
     if request.key.is_empty() {
         return Err(Error::EmptyKey);
     }
@@ -75,7 +71,7 @@ pub fn put(request: &PutRequest) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::EmptyKey`].
-pub fn delete_range(request: &DeleteRangeRequest) -> Result<(), Error> {
+pub(super) fn delete_range(request: &DeleteRangeRequest) -> Result<(), Error> {
     if request.key.is_empty() { Err(Error::EmptyKey) } else { Ok(()) }
 }
 
@@ -84,7 +80,7 @@ pub fn delete_range(request: &DeleteRangeRequest) -> Result<(), Error> {
 /// # Errors
 /// [`Error::TooManyOperations`], [`Error::DuplicateKey`], [`Error::KeyNotFound`] for an operation without content, and
 /// those of the operations.
-pub fn txn(request: &TxnRequest, operations_max: usize) -> Result<(), Error> {
+pub(super) fn txn(request: &TxnRequest, operations_max: usize) -> Result<(), Error> {
     txn_shape(request, operations_max)?;
     overlap::check(&request.success)?;
     overlap::check(&request.failure)
@@ -116,7 +112,7 @@ fn operation_shape(operation: &RequestOp, operations_max: usize) -> Result<(), E
 ///
 /// # Errors
 /// [`Error::RequestTooLarge`].
-pub fn size(request: &impl Message, bytes_max: usize) -> Result<(), Error> {
+pub(super) fn size(request: &impl Message, bytes_max: usize) -> Result<(), Error> {
     let length = request.encoded_len();
     let entry = length + prost::length_delimiter_len(length) + ENTRY_OVERHEAD;
     if entry > bytes_max { Err(Error::RequestTooLarge) } else { Ok(()) }

@@ -1,1 +1,4 @@
-//! The crate's rooms come to life one by one.
+//! The replicated storage node.
+
+pub mod files;
+pub mod log;

@@ -12,8 +12,15 @@
 //! Invariants: the core does no I/O and has no clock; the driver performs the core's outputs in their order; a stage
 //! runs inline or on a thread of its own behind the same interface.
 
+mod applier;
 pub(crate) mod barriers;
 pub(crate) mod core;
+pub(crate) mod driver;
+pub(crate) mod fatal;
 pub(crate) mod inbox;
-pub(crate) mod proposals;
+mod log_stage;
+pub(crate) mod membership;
+mod proposals;
+pub(crate) mod recovery;
+pub(crate) mod shared;
 mod window;

@@ -320,7 +320,10 @@ impl Driver {
                     self.step(Input::Trimmed(first))?;
                 }
             }
-            StageEvent::Compacted => self.applier.compacted_through(self.applier.reader().compaction_done_through()),
+            StageEvent::Compacted => {
+                self.background.compacted();
+                self.applier.compacted_through(self.applier.reader().compaction_done_through());
+            }
         }
         Ok(())
     }

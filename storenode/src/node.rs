@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::raft::driver::Pace;
 use crate::raft::inbox::Inbox;
 use crate::raft::shared::Shared;
+use crate::raft::transport::{PeerMessage, Transport};
 use crate::raft::{Parts, core::Timing, recovery};
 use crate::rpc::{Query, Settle};
 use crate::state::Reader;
@@ -63,6 +64,7 @@ impl Node {
     pub fn start(
         config: &Config,
         files: Arc<dyn Files>,
+        transport: Arc<dyn Transport>,
         registry: &Registry,
         tuning: Tuning,
     ) -> Result<Self, StartError> {
@@ -85,6 +87,7 @@ impl Node {
             inbox: Arc::clone(&inbox),
             shared: Arc::clone(&shared),
             background,
+            transport,
             metrics: Arc::new(metrics),
             pace: Pace { tick: config.tick(), election: config.election_timeout },
         };
@@ -113,6 +116,11 @@ impl Node {
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
+    }
+
+    /// Takes a message that a peer's transport sent here.
+    pub fn deliver(&self, message: PeerMessage) {
+        self.inbox.deliver(message);
     }
 
     /// Reads of the applied state.

@@ -21,6 +21,7 @@ use super::inbox::{Arrivals, Inbox, StageEvent};
 use super::log_stage::LogStage;
 use super::proposals::Waiter;
 use super::shared::Shared;
+use super::transport::{PeerMessage, Transport};
 use crate::background::Background;
 use crate::metrics::Metrics;
 use crate::state;
@@ -36,6 +37,7 @@ pub(crate) struct Driver {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) background: Background,
+    pub(crate) transport: Arc<dyn Transport>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pace: Pace,
     pub(crate) barriers: Barriers,
@@ -104,9 +106,11 @@ impl Driver {
         for event in arrivals.events.drain(..) {
             self.on_stage_event(event)?;
         }
-        for input in arrivals.inputs.drain(..) {
-            self.step(input)?;
+        let mut outputs = Vec::new();
+        for message in arrivals.messages.drain(..) {
+            self.core.step(Input::Message(message), &mut outputs);
         }
+        self.perform_from(outputs)?;
         for barrier in arrivals.barriers.drain(..) {
             if self.role.leads {
                 self.barriers.wait(barrier);
@@ -173,10 +177,8 @@ impl Driver {
         if !self.role.leads {
             return Some(not_leader(self.role));
         }
-        let frees_space = matches!(
-            command.operation,
-            Operation::DeleteRange(_) | Operation::Compact(_) | Operation::LeaseRevoke(_)
-        );
+        let frees_space =
+            matches!(command.operation, Operation::DeleteRange(_) | Operation::Compact(_) | Operation::LeaseRevoke(_));
         (!self.log.has_room(bytes_before + command.weight(), frees_space)).then_some(Error::NoSpace)
     }
 
@@ -229,10 +231,7 @@ impl Driver {
                 let entries = self.log.fetch(fetch.low, fetch.high, fetch.max_bytes);
                 self.core.step(Input::Fetched(fetch, entries), follow_up);
             }
-            Output::Send(messages) => {
-                // A cluster of one has nobody to talk to: raft addresses only members.
-                tracing::warn!(messages = messages.len(), "no transport to the peers");
-            }
+            Output::Send(messages) => self.transport.send(messages.into_iter().map(PeerMessage).collect()),
         }
         Ok(())
     }
@@ -250,7 +249,7 @@ impl Driver {
                 self.background.compact();
             }
         }
-        self.metrics.applied(last);
+        self.metrics.applied(last, self.applier.pending());
         self.core.step(Input::Applied(last), follow_up);
         Ok(())
     }

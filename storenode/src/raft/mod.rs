@@ -23,6 +23,7 @@ pub(crate) mod membership;
 mod proposals;
 pub(crate) mod recovery;
 pub(crate) mod shared;
+pub(crate) mod transport;
 mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,6 +43,7 @@ use driver::{Driver, Pace};
 use inbox::Inbox;
 use log_stage::LogStage;
 use shared::Shared;
+use transport::Transport;
 
 /// What a driver is put together from.
 pub(crate) struct Parts {
@@ -51,6 +53,7 @@ pub(crate) struct Parts {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) background: Background,
+    pub(crate) transport: Arc<dyn Transport>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pace: Pace,
 }
@@ -86,6 +89,7 @@ impl Parts {
             inbox: self.inbox,
             shared,
             background: self.background,
+            transport: self.transport,
             metrics: self.metrics,
             pace,
             barriers: Barriers::default(),

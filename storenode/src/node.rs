@@ -12,14 +12,14 @@ use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::sync::oneshot;
 
-use crate::background::{Background, Place};
+use crate::background::{Background, Place, Threads};
 use crate::config::Config;
 use crate::files::Files;
 use crate::leader::lease_expiry::Lessor;
 use crate::log::{Identity, SEGMENT_BYTES};
 use crate::metrics::Metrics;
-use crate::raft::driver::Pace;
 use crate::raft::inbox::Inbox;
+use crate::raft::member::Pace;
 use crate::raft::shared::Shared;
 use crate::raft::transport::{PeerMessage, Transport};
 use crate::raft::{Parts, core::Timing, recovery};
@@ -79,7 +79,7 @@ impl Node {
         let shared = Arc::new(Shared::new(config.member_id, reader.applied().0));
         let hub = Arc::new(Hub::new(reader.clone()));
         let lessor = Arc::new(Mutex::new(Lessor::default()));
-        let background = Background::new(place, Arc::clone(&inbox), reader.clone(), started.checkpoint);
+        let background = Background::new(place, Arc::clone(&inbox), reader.clone(), started.checkpoint, Threads::Own);
         let parts = Parts {
             started,
             hub: Arc::clone(&hub),
@@ -89,6 +89,7 @@ impl Node {
             background,
             transport,
             metrics: Arc::new(metrics),
+            clock: Arc::new(std::time::Instant::now),
             pace: Pace { tick: config.tick(), election: config.election_timeout },
         };
         let driver = parts.drive().map_err(|error| StartError(error.into()))?;

@@ -19,6 +19,7 @@ pub(crate) mod driver;
 pub(crate) mod fatal;
 pub(crate) mod inbox;
 mod log_stage;
+pub(crate) mod member;
 pub(crate) mod membership;
 mod proposals;
 pub(crate) mod recovery;
@@ -39,9 +40,10 @@ use crate::watch::Hub;
 use applier::Applier;
 use barriers::Barriers;
 use core::Role;
-use driver::{Driver, Pace};
+use driver::Driver;
 use inbox::Inbox;
 use log_stage::LogStage;
+use member::{Clock, Member, Pace};
 use shared::Shared;
 use transport::Transport;
 
@@ -56,6 +58,7 @@ pub(crate) struct Parts {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pace: Pace,
+    pub(crate) clock: Clock,
 }
 
 impl Parts {
@@ -79,14 +82,14 @@ impl Parts {
         std::thread::Builder::new().name("raft".to_owned()).spawn(work)
     }
 
-    fn assemble(self) -> Driver {
+    /// Puts the driver together without starting it.
+    pub(crate) fn assemble(self) -> Driver {
         let recovery::Started { log, state, core, .. } = self.started;
         let (pace, shared) = (self.pace, self.shared);
-        Driver {
+        let member = Member {
             core,
             log: LogStage::new(log),
             applier: Applier::new(state, self.hub, self.lessor, Arc::clone(&shared), pace.election),
-            inbox: self.inbox,
             shared,
             background: self.background,
             transport: self.transport,
@@ -94,6 +97,8 @@ impl Parts {
             pace,
             barriers: Barriers::default(),
             role: Role::default(),
-        }
+            clock: self.clock,
+        };
+        Driver { member, inbox: self.inbox }
     }
 }

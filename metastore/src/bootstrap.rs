@@ -51,7 +51,8 @@ pub enum BootstrapError {
     ManyMembers(&'static str),
     /// There is no cluster to join yet.
     #[error(
-        "--initial-cluster-state=existing asks to join a running cluster, which is not supported yet: use new to found a cluster of one"
+        "--initial-cluster-state=existing asks to join a running cluster, which is not supported yet: use new \
+         to found a cluster of one"
     )]
     Joins,
     /// `--member-id` counts the URLs of `--cluster`.
@@ -65,7 +66,8 @@ pub enum BootstrapError {
     Url(#[from] UrlError),
     /// The list names somebody else.
     #[error(
-        "couldn't find local name {name:?} in the initial cluster configuration {cluster:?}: --name must be in --initial-cluster"
+        "couldn't find local name {name:?} in the initial cluster configuration {cluster:?}: --name must be \
+         in --initial-cluster"
     )]
     NameMissing {
         /// This member's name.
@@ -75,7 +77,8 @@ pub enum BootstrapError {
     },
     /// The list gives this member other URLs.
     #[error(
-        "--initial-cluster has {listed} for {name:?}, but --initial-advertise-peer-urls is {advertised}: they must be the same"
+        "--initial-cluster has {listed} for {name:?}, but --initial-advertise-peer-urls is {advertised}: they \
+         must be the same"
     )]
     UrlsDiffer {
         /// This member's name.

@@ -6,7 +6,7 @@
 //!                     └► storenode::config::Config           once the data directory says who we are
 //! ```
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,16 +14,10 @@ use internal_proto::{ClusterId, Member, MemberId};
 use storenode::config::{Engine, Timing};
 
 use crate::bootstrap::{Bootstrap, BootstrapError};
+use crate::listeners::{self, ListenerError};
 use crate::logging;
 use crate::ports::{Listen, SocketOptions};
-use crate::settings::{Origin, Settings};
-use crate::urls::{self, Scheme, Url, UrlError};
-
-/// etcd's client URL when nothing else is said.
-const DEFAULT_CLIENT_URL: &str = "http://localhost:2379";
-
-/// etcd's client port.
-const DEFAULT_CLIENT_PORT: u16 = 2379;
+use crate::settings::Settings;
 
 /// Above this etcd warns that a request is too large to be healthy.
 const RECOMMENDED_MAX_REQUEST_BYTES: usize = 10 * 1024 * 1024;
@@ -65,42 +59,9 @@ pub enum ConfigError {
     /// The cluster.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
-    /// A URL.
-    #[error("--{option}: {error}")]
-    Url {
-        /// The option it stands in.
-        option: &'static str,
-        /// What is wrong with it.
-        error: UrlError,
-    },
-    /// A listener that promises encryption.
-    #[error("--{option} {url} asks for TLS, which is not built in yet; serving without it would be unsafe. Use http")]
-    Tls {
-        /// The option it stands in.
-        option: &'static str,
-        /// The URL.
-        url: String,
-    },
-    /// A listener in the filesystem.
-    #[error("--{option} {url} is a socket in the filesystem, which is not supported yet: use http with an address")]
-    Socket {
-        /// The option it stands in.
-        option: &'static str,
-        /// The URL.
-        url: String,
-    },
-    /// etcd's rule: who chooses where to listen also says what to advertise.
-    #[error("--advertise-client-urls is required when --listen-client-urls is set explicitly")]
-    NothingAdvertised,
-    /// No listener at all.
-    #[error("--listen-client-urls is empty: clients could not reach this member")]
-    NoListener,
-    /// Two ways to say where to listen.
-    #[error("--listen-client-urls and {0} exclude each other: give one of them")]
-    TwoListeners(&'static str),
-    /// Not an address.
-    #[error("--grpc-addr {0:?} must be an IP address and a port, like 127.0.0.1:2379")]
-    Address(String),
+    /// The listeners.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
     /// An engine of a later version.
     #[error("--storage rocksdb is not built in yet: use --storage memory")]
     RocksDb,
@@ -130,10 +91,10 @@ impl Config {
         timing.validate()?;
         let gateway = gateway_config(settings);
         gateway.validate()?;
-        listen_addresses("listen-peer-urls", &settings.urls("listen-peer-urls"))?;
+        listeners::addresses("listen-peer-urls", &settings.urls("listen-peer-urls"))?;
         let bootstrap = Bootstrap::from_settings(settings, default_host)?;
-        check_hosts("initial-advertise-peer-urls", &bootstrap.peer_urls)?;
-        let (listen, client_urls) = clients(settings, default_host)?;
+        listeners::check_hosts("initial-advertise-peer-urls", &bootstrap.peer_urls)?;
+        let (listen, client_urls) = listeners::clients(settings, default_host)?;
         let mut warnings = settings.warnings.clone();
         if gateway.max_request_bytes > RECOMMENDED_MAX_REQUEST_BYTES {
             let bytes = gateway.max_request_bytes;
@@ -211,76 +172,4 @@ fn count(settings: &Settings, name: &str) -> usize {
 /// etcd puts the data into a directory named after the member when nobody says where.
 fn data_dir(given: &str, name: &str) -> PathBuf {
     if given.is_empty() { PathBuf::from(format!("{name}.etcd")) } else { PathBuf::from(given) }
-}
-
-/// Where to serve clients, and where to tell them to come.
-fn clients(settings: &Settings, default_host: Option<IpAddr>) -> Result<(Vec<Listen>, Vec<String>), ConfigError> {
-    let product = ["grpc-addr", "grpc-port"].into_iter().find(|name| settings.is_set(name));
-    if let Some(option) = product {
-        if settings.is_set("listen-client-urls") {
-            return Err(ConfigError::TwoListeners(if option == "grpc-addr" { "--grpc-addr" } else { "--grpc-port" }));
-        }
-        let address = product_address(settings)?;
-        let advertised = if settings.is_set("advertise-client-urls") {
-            settings.urls("advertise-client-urls")
-        } else {
-            let host = if address.ip().is_unspecified() { default_host } else { None };
-            vec![Url::http(host.unwrap_or(address.ip()), address.port())]
-        };
-        return Ok((vec![Listen { address, asked: true, required: true }], urls::texts(&advertised)));
-    }
-    let listen = settings.urls("listen-client-urls");
-    let mut advertised = settings.urls("advertise-client-urls");
-    let asked = settings.is_set("listen-client-urls");
-    let from_file = matches!(settings.origin("listen-client-urls"), Origin::File(..));
-    if asked && !from_file && !settings.is_set("advertise-client-urls") {
-        return Err(ConfigError::NothingAdvertised);
-    }
-    let first = listen.first().ok_or(ConfigError::NoListener)?;
-    if let (true, "0.0.0.0", Some(host)) =
-        (urls::texts(&advertised) == [DEFAULT_CLIENT_URL], first.host.as_str(), default_host)
-    {
-        advertised = vec![Url::http(host, first.port)];
-    }
-    check_hosts("advertise-client-urls", &advertised)?;
-    let mut listeners: Vec<_> = listen_addresses("listen-client-urls", &listen)?
-        .into_iter()
-        .map(|address| Listen { address, asked, required: true })
-        .collect();
-    if !asked {
-        // Names resolve to the IPv6 loopback first on many machines.
-        let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), DEFAULT_CLIENT_PORT);
-        listeners.push(Listen { address, asked: false, required: false });
-    }
-    Ok((listeners, urls::texts(&advertised)))
-}
-
-/// `--grpc-addr` and `--grpc-port`: loopback unless an address is given; `:2379` is every address.
-fn product_address(settings: &Settings) -> Result<SocketAddr, ConfigError> {
-    let text = settings.text("grpc-addr");
-    let mut address = match text {
-        "" => SocketAddr::from(([127, 0, 0, 1], DEFAULT_CLIENT_PORT)),
-        _ => {
-            let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
-            let full = full.replace("localhost:", "127.0.0.1:");
-            full.parse().map_err(|_| ConfigError::Address(text.to_owned()))?
-        }
-    };
-    if let Some(port) = settings.port("grpc-port") {
-        address.set_port(port);
-    }
-    Ok(address)
-}
-
-fn listen_addresses(option: &'static str, listen: &[Url]) -> Result<Vec<SocketAddr>, ConfigError> {
-    let address = |url: &Url| match url.scheme {
-        Scheme::Http => url.bind_address().map_err(|error| ConfigError::Url { option, error }),
-        Scheme::Https | Scheme::Unixs => Err(ConfigError::Tls { option, url: url.to_string() }),
-        Scheme::Unix => Err(ConfigError::Socket { option, url: url.to_string() }),
-    };
-    listen.iter().map(address).collect()
-}
-
-fn check_hosts(option: &'static str, advertised: &[Url]) -> Result<(), ConfigError> {
-    urls::check_hosts(advertised).map_err(|error| ConfigError::Url { option, error })
 }

@@ -41,7 +41,11 @@ pub enum DataDirError {
     #[error("data directory {} is a file: choose another with --data-dir", .0.display())]
     NotADirectory(PathBuf),
     /// No right to write, or no place.
-    #[error("data directory {} cannot be written by user {user} ({reason}): let that user write it, or choose another with --data-dir", .path.display())]
+    #[error(
+        "data directory {} cannot be written by user {user} ({reason}): let that user write it, or choose \
+         another with --data-dir",
+        .path.display()
+    )]
     Unwritable {
         /// The directory.
         path: PathBuf,
@@ -51,7 +55,11 @@ pub enum DataDirError {
         reason: String,
     },
     /// Another process runs on it.
-    #[error("data directory {} is in use by {holder}: stop that process, or choose another directory with --data-dir", .path.display())]
+    #[error(
+        "data directory {} is in use by {holder}: stop that process, or choose another directory with \
+         --data-dir",
+        .path.display()
+    )]
     Locked {
         /// The directory.
         path: PathBuf,

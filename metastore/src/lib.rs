@@ -19,6 +19,7 @@ pub mod flags;
 mod greeting;
 pub mod help;
 pub mod identity;
+pub mod listeners;
 mod log_line;
 pub mod logging;
 mod nearest;
@@ -29,6 +30,7 @@ pub mod record;
 mod serve;
 pub mod settings;
 mod shutdown;
+pub mod sources;
 mod start;
 pub mod urls;
 pub mod value;
@@ -42,14 +44,17 @@ use std::process::ExitCode;
 pub use start::{Running, StartError, start};
 
 use crate::config::{Config, ConfigError};
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{OptionError, Settings};
 use crate::shutdown::{End, Signals};
+use crate::sources::SourceError;
 
 /// Why the program ends early.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Option(#[from] OptionError),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -70,7 +75,7 @@ pub fn run(arguments: &[String], variables: &BTreeMap<String, String>) -> ExitCo
             // Nowhere is left to complain when stderr is closed.
             let _ = writeln!(std::io::stderr(), "{failure}");
             match &failure {
-                Failure::Settings(SettingsError::Flag(error)) => ExitCode::from(error.exit_code()),
+                Failure::Source(SourceError::Flag(error)) => ExitCode::from(error.exit_code()),
                 _ => ExitCode::FAILURE,
             }
         }

@@ -137,8 +137,74 @@ impl Visit for Fields {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::SubscriberExt as _;
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(json: bool, log: fn()) -> String {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .fmt_fields(JsonFields::new())
+            .event_format(LogLine { json })
+            .with_writer(move || writer.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+        String::from_utf8(memory.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn speak() {
+        let _request = tracing::info_span!("request", request_id = "r1").entered();
+        tracing::warn!(count = 3, text = "a \"b\"", "slow\nrequest");
+    }
+
+    #[test]
+    fn json_lines_have_etcds_keys_in_etcds_order() {
+        let line = logged(true, speak);
+        let (start, rest) = line.split_at(r#"{"level":"warn","ts":""#.len());
+        assert_eq!(start, r#"{"level":"warn","ts":""#);
+        let rest = &rest["2026-11-23T05:47:38.372062Z".len()..];
+        assert!(rest.starts_with(r#"","caller":"src/log_line.rs:"#), "{line}");
+        assert!(
+            rest.ends_with(
+                &(r#","msg":"slow\nrequest","count":3,"request_id":"r1","text":"a \"b\""}"#.to_owned() + "\n")
+            )
+        );
+        serde_json::from_str::<Value>(&line).unwrap();
+    }
+
+    #[test]
+    fn an_event_without_fields_is_one_object_too() {
+        let line = logged(true, || tracing::info!("ready to serve client requests"));
+        assert!(line.ends_with(",\"msg\":\"ready to serve client requests\"}\n"), "{line}");
+    }
+
+    #[test]
+    fn text_lines_hold_the_same() {
+        let line = logged(false, speak);
+        assert!(line.contains("Z  warn  src/log_line.rs:"), "{line}");
+        assert!(
+            line.ends_with("  slow\nrequest  {\"count\":3,\"request_id\":\"r1\",\"text\":\"a \\\"b\\\"\"}\n"),
+            "{line}"
+        );
+    }
 
     #[test]
     fn moments_as_date_printed_them() {

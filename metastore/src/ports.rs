@@ -45,7 +45,11 @@ pub struct Bound {
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
     /// Somebody else has it.
-    #[error("port {} is taken{}: stop that process, or move this one's port with --listen-client-urls or --grpc-port", .address.port(), by(.holder))]
+    #[error(
+        "port {} is taken{}: stop that process, or move this one's port with --listen-client-urls or \
+         --grpc-port",
+        .address.port(), by(.holder)
+    )]
     Taken {
         /// The address asked for.
         address: SocketAddr,
@@ -53,10 +57,16 @@ pub enum PortError {
         holder: Option<Holder>,
     },
     /// A low port without the right to it.
-    #[error("port {} may not be used by this user: choose one above 1023 with --listen-client-urls or --grpc-port", .0.port())]
+    #[error(
+        "port {} may not be used by this user: choose one above 1023 with --listen-client-urls or --grpc-port",
+        .0.port()
+    )]
     Denied(SocketAddr),
     /// An address of another machine.
-    #[error("address {} does not belong to this machine: choose another with --listen-client-urls or --grpc-addr", .0.ip())]
+    #[error(
+        "address {} does not belong to this machine: choose another with --listen-client-urls or --grpc-addr",
+        .0.ip()
+    )]
     NotHere(SocketAddr),
     /// Anything else the system says.
     #[error("cannot listen on {address} ({reason}): choose another address with --listen-client-urls or --grpc-addr")]

@@ -49,7 +49,8 @@ struct Preamble {
 pub enum RecordError {
     /// Written by a newer version.
     #[error(
-        "is of format {found}, written by a newer version of this program; this one reads up to {FORMAT}: start the newer version"
+        "is of format {found}, written by a newer version of this program; this one reads up to {FORMAT}: \
+         start the newer version"
     )]
     Newer {
         /// The format found.
@@ -68,7 +69,8 @@ pub enum RecordError {
     },
     /// Another cluster's data.
     #[error(
-        "holds the data of another cluster, founded with --initial-cluster-token {found}, not {asked}: start it with its own token"
+        "holds the data of another cluster, founded with --initial-cluster-token {found}, not {asked}: start \
+         it with its own token"
     )]
     OtherCluster {
         /// The token it was founded with.

@@ -69,10 +69,10 @@ pub struct Timing {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Time would stand still.
-    #[error("the heartbeat interval must be above 0")]
+    #[error("heartbeat-interval must be above 0")]
     Heartbeat,
     /// A few lost heartbeats must not depose a leader.
-    #[error("the election timeout {election:?} must be at least 5 heartbeats of {heartbeat:?}")]
+    #[error("election-timeout {election:?} must be at least 5 times heartbeat-interval {heartbeat:?}")]
     ElectionTooShort {
         /// The election timeout asked for.
         election: Duration,
@@ -80,7 +80,7 @@ pub enum ConfigError {
         heartbeat: Duration,
     },
     /// Nobody would notice a lost leader.
-    #[error("the election timeout {0:?} is too long: 50s at most")]
+    #[error("election-timeout {0:?} is too long: 50s at most")]
     ElectionTooLong(Duration),
     /// The node is not part of its own cluster.
     #[error("the first members of the cluster do not include this one ({0})")]

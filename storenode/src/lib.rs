@@ -1,3 +1,7 @@
-//! The crate's rooms come to life one by one.
+//! The replicated storage node.
 
 pub mod config;
+pub mod engine;
+pub mod files;
+pub mod log;
+pub mod state;

@@ -50,22 +50,29 @@ pub struct Config {
     pub members: Vec<Member>,
     /// Which engine holds the state.
     pub engine: Engine,
+    /// How raft keeps time.
+    pub timing: Timing,
+    /// Whether a candidate first asks whether it could win.
+    pub pre_vote: bool,
+}
+
+/// How raft keeps time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
     /// How often a leader says that it lives.
     pub heartbeat_interval: Duration,
     /// How long a follower waits for a sign of the leader.
     pub election_timeout: Duration,
-    /// Whether a candidate first asks whether it could win.
-    pub pre_vote: bool,
 }
 
 /// Why a [`Config`] cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Time would stand still.
-    #[error("the heartbeat interval must be above 0")]
+    #[error("heartbeat-interval must be above 0")]
     Heartbeat,
     /// A few lost heartbeats must not depose a leader.
-    #[error("the election timeout {election:?} must be at least 5 heartbeats of {heartbeat:?}")]
+    #[error("election-timeout {election:?} must be at least 5 times heartbeat-interval {heartbeat:?}")]
     ElectionTooShort {
         /// The election timeout asked for.
         election: Duration,
@@ -73,14 +80,14 @@ pub enum ConfigError {
         heartbeat: Duration,
     },
     /// Nobody would notice a lost leader.
-    #[error("the election timeout {0:?} is too long: 50s at most")]
+    #[error("election-timeout {0:?} is too long: 50s at most")]
     ElectionTooLong(Duration),
     /// The node is not part of its own cluster.
     #[error("the first members of the cluster do not include this one ({0})")]
     NotAMember(MemberId),
 }
 
-impl Config {
+impl Timing {
     /// The period of raft's clock.
     pub fn tick(&self) -> Duration {
         self.heartbeat_interval / TICKS_PER_HEARTBEAT
@@ -89,12 +96,12 @@ impl Config {
     /// The shortest lease a client can get, in seconds: one and a half election timeouts, counted
     /// in whole heartbeats and rounded up (etcd's rule).
     pub fn min_lease_seconds(&self) -> i64 {
-        let heartbeats = self.election_timeout.as_millis() / self.heartbeat_interval.as_millis().max(1);
-        let millis = 3 * heartbeats / 2 * self.heartbeat_interval.as_millis();
-        i64::try_from(millis.div_ceil(1000)).unwrap_or(i64::MAX)
+        let heartbeat = self.heartbeat_interval.as_millis().max(1);
+        let heartbeats = 3 * (self.election_timeout.as_millis() / heartbeat) / 2;
+        i64::try_from((heartbeats * heartbeat).div_ceil(1000)).unwrap_or(i64::MAX)
     }
 
-    /// Checks every rule between the values.
+    /// Checks the two times against each other.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -111,6 +118,17 @@ impl Config {
         if self.election_timeout > MAX_ELECTION_TIMEOUT {
             return Err(ConfigError::ElectionTooLong(self.election_timeout));
         }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Checks every rule between the values.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.timing.validate()?;
         if !self.members.iter().any(|member| member.id == self.member_id) {
             return Err(ConfigError::NotAMember(self.member_id));
         }
@@ -131,30 +149,30 @@ mod tests {
             client_urls: Vec::new(),
             members: vec![Member { id: MemberId(2), name: "default".to_owned(), ..Member::default() }],
             engine: Engine::Memory,
-            heartbeat_interval: Duration::from_millis(100),
-            election_timeout: Duration::from_secs(1),
+            timing: timing(100, 1000),
             pre_vote: true,
         }
     }
 
+    fn timing(heartbeat: u64, election: u64) -> Timing {
+        let [heartbeat_interval, election_timeout] = [heartbeat, election].map(Duration::from_millis);
+        Timing { heartbeat_interval, election_timeout }
+    }
+
     #[test]
     fn time_follows_the_heartbeat() {
-        let config = lone_member();
-        assert_eq!(config.validate(), Ok(()));
-        assert_eq!(config.tick(), Duration::from_millis(10));
-        assert_eq!(config.min_lease_seconds(), 2);
-        let slow = Config { election_timeout: Duration::from_secs(5), ..config };
-        assert_eq!(slow.min_lease_seconds(), 8);
+        assert_eq!(timing(100, 1000).tick(), Duration::from_millis(10));
+        assert_eq!(timing(100, 1000).min_lease_seconds(), 2);
+        assert_eq!(timing(100, 5000).min_lease_seconds(), 8);
+        assert_eq!(timing(300, 1700).min_lease_seconds(), 3);
     }
 
     #[test]
     fn what_cannot_work_is_refused() {
-        let still = Config { heartbeat_interval: Duration::ZERO, ..lone_member() };
-        assert_eq!(still.validate(), Err(ConfigError::Heartbeat));
-        let hasty = Config { election_timeout: Duration::from_millis(499), ..lone_member() };
-        assert!(matches!(hasty.validate(), Err(ConfigError::ElectionTooShort { .. })));
-        let patient = Config { election_timeout: Duration::from_secs(51), ..lone_member() };
-        assert!(matches!(patient.validate(), Err(ConfigError::ElectionTooLong(_))));
+        assert_eq!(lone_member().validate(), Ok(()));
+        assert_eq!(timing(0, 1000).validate(), Err(ConfigError::Heartbeat));
+        assert!(matches!(timing(100, 499).validate(), Err(ConfigError::ElectionTooShort { .. })));
+        assert!(matches!(timing(100, 50_001).validate(), Err(ConfigError::ElectionTooLong(_))));
         let stranger = Config { member_id: MemberId(3), ..lone_member() };
         assert_eq!(stranger.validate(), Err(ConfigError::NotAMember(MemberId(3))));
     }

@@ -1,1 +1,5 @@
-//! The crate's rooms come to life one by one.
+//! The stateless gateway: terminates the protocols, and forwards to storage nodes.
+
+pub mod call;
+pub mod config;
+pub mod router;

@@ -1,1 +1,7 @@
-//! The crate's rooms come to life one by one.
+//! The replicated storage node.
+
+pub mod config;
+pub mod engine;
+mod leader;
+mod raft;
+pub mod state;

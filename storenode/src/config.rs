@@ -1,0 +1,161 @@
+//! What a storage node is told before it starts: who it is, where its data lies, how it keeps time.
+//!
+//! The caller decides where a value comes from (flag, environment, file); this type only says
+//! what is needed and refuses what cannot work.
+//!
+//! Invariant: a [`Config`] that passed [`Config::validate`] needs no further check.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use internal_proto::{ClusterId, Member, MemberId};
+
+/// The longest election timeout etcd accepts.
+pub const MAX_ELECTION_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// A heartbeat is this many ticks: raft counts time in ticks, and a tick finer than the heartbeat
+/// lets a lost leader be noticed sooner.
+pub const TICKS_PER_HEARTBEAT: u32 = 10;
+
+/// Which engine holds the applied state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// All data in memory, durable by the log and checkpoints.
+    Memory,
+}
+
+impl Engine {
+    /// The word for it in flags and in the data directory.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// The settings of one storage node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The directory that belongs to this node alone; exists and is locked by the caller.
+    pub data_dir: PathBuf,
+    /// The cluster this node belongs to.
+    pub cluster_id: ClusterId,
+    /// This node's own id; one of `members` when the cluster is new.
+    pub member_id: MemberId,
+    /// This node's own name, which may change from one start to the next.
+    pub name: String,
+    /// This node's own client URLs, published to the cluster.
+    pub client_urls: Vec<String>,
+    /// The first members of the cluster; read only when `data_dir` holds nothing yet.
+    pub members: Vec<Member>,
+    /// Which engine holds the state.
+    pub engine: Engine,
+    /// How often a leader says that it lives.
+    pub heartbeat_interval: Duration,
+    /// How long a follower waits for a sign of the leader.
+    pub election_timeout: Duration,
+    /// Whether a candidate first asks whether it could win.
+    pub pre_vote: bool,
+}
+
+/// Why a [`Config`] cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Time would stand still.
+    #[error("the heartbeat interval must be above 0")]
+    Heartbeat,
+    /// A few lost heartbeats must not depose a leader.
+    #[error("the election timeout {election:?} must be at least 5 heartbeats of {heartbeat:?}")]
+    ElectionTooShort {
+        /// The election timeout asked for.
+        election: Duration,
+        /// The heartbeat interval asked for.
+        heartbeat: Duration,
+    },
+    /// Nobody would notice a lost leader.
+    #[error("the election timeout {0:?} is too long: 50s at most")]
+    ElectionTooLong(Duration),
+    /// The node is not part of its own cluster.
+    #[error("the first members of the cluster do not include this one ({0})")]
+    NotAMember(MemberId),
+}
+
+impl Config {
+    /// The period of raft's clock.
+    pub fn tick(&self) -> Duration {
+        self.heartbeat_interval / TICKS_PER_HEARTBEAT
+    }
+
+    /// The shortest lease a client can get, in seconds: one and a half election timeouts, counted
+    /// in whole heartbeats and rounded up (etcd's rule).
+    pub fn min_lease_seconds(&self) -> i64 {
+        let heartbeats = self.election_timeout.as_millis() / self.heartbeat_interval.as_millis().max(1);
+        let millis = 3 * heartbeats / 2 * self.heartbeat_interval.as_millis();
+        i64::try_from(millis.div_ceil(1000)).unwrap_or(i64::MAX)
+    }
+
+    /// Checks every rule between the values.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.heartbeat_interval.is_zero() {
+            return Err(ConfigError::Heartbeat);
+        }
+        if self.election_timeout < self.heartbeat_interval * 5 {
+            return Err(ConfigError::ElectionTooShort {
+                election: self.election_timeout,
+                heartbeat: self.heartbeat_interval,
+            });
+        }
+        if self.election_timeout > MAX_ELECTION_TIMEOUT {
+            return Err(ConfigError::ElectionTooLong(self.election_timeout));
+        }
+        if !self.members.iter().any(|member| member.id == self.member_id) {
+            return Err(ConfigError::NotAMember(self.member_id));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lone_member() -> Config {
+        Config {
+            data_dir: PathBuf::from("store"),
+            cluster_id: ClusterId(1),
+            member_id: MemberId(2),
+            name: "default".to_owned(),
+            client_urls: Vec::new(),
+            members: vec![Member { id: MemberId(2), name: "default".to_owned(), ..Member::default() }],
+            engine: Engine::Memory,
+            heartbeat_interval: Duration::from_millis(100),
+            election_timeout: Duration::from_secs(1),
+            pre_vote: true,
+        }
+    }
+
+    #[test]
+    fn time_follows_the_heartbeat() {
+        let config = lone_member();
+        assert_eq!(config.validate(), Ok(()));
+        assert_eq!(config.tick(), Duration::from_millis(10));
+        assert_eq!(config.min_lease_seconds(), 2);
+        let slow = Config { election_timeout: Duration::from_secs(5), ..config };
+        assert_eq!(slow.min_lease_seconds(), 8);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let still = Config { heartbeat_interval: Duration::ZERO, ..lone_member() };
+        assert_eq!(still.validate(), Err(ConfigError::Heartbeat));
+        let hasty = Config { election_timeout: Duration::from_millis(499), ..lone_member() };
+        assert!(matches!(hasty.validate(), Err(ConfigError::ElectionTooShort { .. })));
+        let patient = Config { election_timeout: Duration::from_secs(51), ..lone_member() };
+        assert!(matches!(patient.validate(), Err(ConfigError::ElectionTooLong(_))));
+        let stranger = Config { member_id: MemberId(3), ..lone_member() };
+        assert_eq!(stranger.validate(), Err(ConfigError::NotAMember(MemberId(3))));
+    }
+}

@@ -92,7 +92,8 @@ fn oracle(variable: &str, directory: &str, version: &str, program: &str) -> Opti
 fn cache() -> Option<PathBuf> {
     env::var_os("METASTORE_CACHE").map(PathBuf::from).or_else(|| {
         let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        base.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache"))).map(|dir| dir.join("metastore"))
+        base.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
+            .map(|dir| dir.join("metastore"))
     })
 }
 

@@ -97,7 +97,8 @@ fn functions_are_measured() {
 
 #[test]
 fn modules_are_found_in_every_form_of_use() {
-    let code = "use crate::raft::Core;\nuse crate::{log::{Log, Record}, state::Reader};\nlet x = super::super::rpc::y();";
+    let code =
+        "use crate::raft::Core;\nuse crate::{log::{Log, Record}, state::Reader};\nlet x = super::super::rpc::y();";
     assert_eq!(modules_used(code, 2), ["raft", "log", "state", "rpc"]);
     assert_eq!(modules_used("use super::apply;", 2), [""; 0]);
 }

@@ -37,9 +37,8 @@ fn no_banned_words() {
 fn contains(line: &str, word: &str) -> bool {
     let is_letters = word.chars().all(char::is_alphabetic);
     let is_part = |char: Option<char>| is_letters && char.is_some_and(|char| char.is_alphanumeric() || char == '_');
-    line.match_indices(word).any(|(at, _)| {
-        !is_part(line[..at].chars().next_back()) && !is_part(line[at + word.len()..].chars().next())
-    })
+    line.match_indices(word)
+        .any(|(at, _)| !is_part(line[..at].chars().next_back()) && !is_part(line[at + word.len()..].chars().next()))
 }
 
 #[test]

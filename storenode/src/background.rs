@@ -26,7 +26,7 @@ use crate::state::Reader;
 
 /// The log may grow by so much, or by the size of the last checkpoint if that is more, before the next one: a restart
 /// replays at most that.
-const LOG_BYTES_BETWEEN_CHECKPOINTS: u64 = 256 << 20;
+pub(crate) const LOG_BYTES_BETWEEN_CHECKPOINTS: u64 = 256 << 20;
 /// Versions that one step of compaction looks at: below a millisecond under the engine's lock.
 const COMPACTION_STEP: usize = 1_000;
 /// Between two steps, so that readers and writers find the lock free. etcd pauses as long between its batches.
@@ -54,6 +54,15 @@ pub(crate) enum Threads {
     Inline,
 }
 
+/// How background work goes about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pacing {
+    /// Where it runs.
+    pub(crate) threads: Threads,
+    /// The least growth of the log between two checkpoints.
+    pub(crate) bytes_between_checkpoints: u64,
+}
+
 /// Work under way; without a handle it ran inline and has only to be reported.
 struct Job(Option<JoinHandle<()>>);
 
@@ -63,7 +72,7 @@ pub(crate) struct Background {
     inbox: Arc<Inbox>,
     reader: Reader,
     log_bytes_between: u64,
-    threads: Threads,
+    pacing: Pacing,
     spare: Option<Job>,
     checkpoint: Option<Job>,
     compaction: Option<Job>,
@@ -81,11 +90,11 @@ impl Background {
         inbox: Arc<Inbox>,
         reader: Reader,
         last: Option<Checkpoint>,
-        threads: Threads,
+        pacing: Pacing,
     ) -> Self {
-        let log_bytes_between = bytes_until_next(last.as_ref());
+        let log_bytes_between = pacing.bytes_until_next(last.as_ref());
         Self {
-            threads,
+            pacing,
             place,
             inbox,
             reader,
@@ -113,7 +122,7 @@ impl Background {
         }
         if let Some(job) = log.spare_job() {
             let inbox = Arc::clone(&self.inbox);
-            self.spare = Some(self.threads.run("log-spare", move || inbox.report(StageEvent::Spare(job.run()))));
+            self.spare = Some(self.pacing.threads.run("log-spare", move || inbox.report(StageEvent::Spare(job.run()))));
         }
         Ok(())
     }
@@ -148,7 +157,7 @@ impl Background {
             drop(view);
             inbox.report(StageEvent::Checkpointed(outcome));
         };
-        self.checkpoint = Some(self.threads.run("checkpoint", work));
+        self.checkpoint = Some(self.pacing.threads.run("checkpoint", work));
     }
 
     /// What of the log can go after a checkpoint. A full disk only postpones it.
@@ -159,7 +168,7 @@ impl Background {
         finish(&mut self.checkpoint);
         match outcome {
             Ok(done) => {
-                self.log_bytes_between = bytes_until_next(Some(&done));
+                self.log_bytes_between = self.pacing.bytes_until_next(Some(&done));
                 tracing::info!(index = done.index.0, bytes = done.bytes, "checkpoint written");
                 Ok(Some(done.index))
             }
@@ -184,7 +193,7 @@ impl Background {
             }
             inbox.report(StageEvent::Compacted);
         };
-        self.compaction = Some(self.threads.run("compaction", work));
+        self.compaction = Some(self.pacing.threads.run("compaction", work));
     }
 
     /// The compaction worker has reported.
@@ -204,8 +213,10 @@ impl Background {
     }
 }
 
-fn bytes_until_next(last: Option<&Checkpoint>) -> u64 {
-    last.map_or(0, |checkpoint| checkpoint.bytes).max(LOG_BYTES_BETWEEN_CHECKPOINTS)
+impl Pacing {
+    fn bytes_until_next(self, last: Option<&Checkpoint>) -> u64 {
+        last.map_or(0, |checkpoint| checkpoint.bytes).max(self.bytes_between_checkpoints)
+    }
 }
 
 impl Threads {

@@ -62,26 +62,6 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Starts the driver on a thread of its own. Whatever ends it unasked is told through `shared`.
-    ///
-    /// # Errors
-    /// When the system has no room for a thread.
-    pub(crate) fn drive(self) -> std::io::Result<JoinHandle<()>> {
-        let shared = Arc::clone(&self.shared);
-        let driver = self.assemble();
-        let work = move || {
-            let outcome = catch_unwind(AssertUnwindSafe(|| driver.run()));
-            let reason = match outcome {
-                Ok(Ok(())) => return,
-                Ok(Err(fatal)) => fatal.to_string(),
-                Err(_) => "the node's thread panicked; the log above says where".to_owned(),
-            };
-            tracing::error!(%reason, "the node stops");
-            shared.set_failed(reason);
-        };
-        std::thread::Builder::new().name("raft".to_owned()).spawn(work)
-    }
-
     /// Puts the driver together without starting it.
     pub(crate) fn assemble(self) -> Driver {
         let recovery::Started { log, state, core, .. } = self.started;
@@ -99,6 +79,24 @@ impl Parts {
             role: Role::default(),
             clock: self.clock,
         };
-        Driver { member, inbox: self.inbox }
+        Driver::new(member, self.inbox)
     }
+}
+
+/// Runs the driver on a thread of its own. Whatever ends it unasked is told through `shared`.
+///
+/// # Errors
+/// When the system has no room for a thread.
+pub(crate) fn run(driver: Driver, shared: Arc<Shared>) -> std::io::Result<JoinHandle<()>> {
+    let work = move || {
+        let outcome = catch_unwind(AssertUnwindSafe(|| driver.run()));
+        let reason = match outcome {
+            Ok(Ok(())) => return,
+            Ok(Err(fatal)) => fatal.to_string(),
+            Err(_) => "the node's thread panicked; the log above says where".to_owned(),
+        };
+        tracing::error!(%reason, "the node stops");
+        shared.set_failed(reason);
+    };
+    std::thread::Builder::new().name("raft".to_owned()).spawn(work)
 }

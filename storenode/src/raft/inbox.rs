@@ -3,12 +3,13 @@
 
 use std::time::Instant;
 
-use internal_proto::{Error, LogIndex, Write};
+use internal_proto::{Error, Write};
 use parking_lot::{Condvar, Mutex};
 
 use super::barriers::{BarrierResponder, MAX_WAITING};
-use super::core::{Input, ReadyNumber};
-use crate::log::LogError;
+use super::core::Input;
+use crate::engine::checkpoint::{Checkpoint, CheckpointError};
+use crate::log::{LogError, Spare};
 
 /// Bytes of writes that may wait: about a second of what a fast disk takes.
 const MAX_WAITING_BYTES: usize = 256 << 20;
@@ -31,13 +32,13 @@ pub(crate) struct Arrivals {
     weight: usize,
 }
 
-/// What a stage on another thread reports.
+/// What work on another thread reports.
 #[derive(Debug)]
 pub(crate) enum StageEvent {
-    /// All Readies up to this one are durable.
-    Logged(Result<ReadyNumber, LogError>),
+    /// A spare segment for the log is there, or there is no disk space for one.
+    Spare(Result<Spare, LogError>),
     /// A checkpoint through this index is durable: the log below can go.
-    Checkpointed(LogIndex),
+    Checkpointed(Result<Checkpoint, CheckpointError>),
     /// The compaction worker has nothing more to do.
     Compacted,
 }

@@ -5,3 +5,4 @@ pub mod engine;
 pub mod files;
 pub mod log;
 pub mod state;
+pub mod watch;

@@ -95,7 +95,9 @@ pub fn parse(format: Format, text: &str) -> Result<File, FileError> {
             (None, Format::Etcd) => file.unknown.push((read.path, read.line)),
             (None, Format::Product) => {
                 let paths: Vec<_> = settable().map(OptionSpec::product_file_path).collect();
-                let nearest = nearest(&read.path, paths.iter().map(String::as_str)).map(str::to_owned);
+                let typed =
+                    if read.path.starts_with("server.") { read.path.clone() } else { format!("server.{}", read.path) };
+                let nearest = nearest(&typed, paths.iter().map(String::as_str)).map(str::to_owned);
                 return Err(FileError::UnknownKey { path: read.path, line: read.line, nearest });
             }
         }

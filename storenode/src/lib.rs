@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod engine;
-mod leader;
-mod raft;
+pub mod files;
+pub mod log;
 pub mod state;
+pub mod watch;

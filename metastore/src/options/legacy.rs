@@ -56,6 +56,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     old("mvcc.retention.*", "mvcc-retention", Later).doc("History to keep."),
     old("mvcc.auto_compaction.enable", "mvcc-auto-compaction-enable", Later).doc("See auto-compaction-retention."),
     old("mvcc.auto_compaction.period", "mvcc-auto-compaction-period", Later).doc("See auto-compaction-retention."),
-    old("", "enable-object-pool", NoMeaning).kind(Kind::Bool).doc("There is nothing to pool."),
+    old("", "enable-object-pool", NoMeaning).kind(Kind::Bool).default("false").doc("There is nothing to pool."),
     old("", "pool-size", NoMeaning).doc("There is nothing to pool."),
 ];

@@ -35,7 +35,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     own(Section::Member, "drain-timeout", Kind::Duration, "5s")
         .path("reliability.drain_timeout")
         .doc("Time open requests get to finish in a shutdown."),
-    own(Section::Clustering, "member-id", Kind::Unsigned, "")
+    own(Section::Clustering, "member-id", Kind::Unsigned, "1")
         .path("member_id")
         .doc("Which of the URLs of --cluster is this member's, counted from 1."),
     own(Section::Clustering, "cluster", Kind::Urls, "").path("cluster").doc("Peer URLs of all members; one for now."),

@@ -5,7 +5,16 @@
 
 use std::collections::VecDeque;
 
-use internal_proto::{Error, LogIndex, Responder, Term};
+use internal_proto::{Error, LogIndex, Responder, Revision, Term};
+
+/// A caller who waits for one command of an entry.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    /// The way back.
+    pub(crate) respond: Responder,
+    /// For a physical compaction: the answer waits until history is gone up to here.
+    pub(crate) physical: Option<Revision>,
+}
 
 /// Who waits for which entry, in log order.
 #[derive(Debug, Default)]
@@ -18,22 +27,22 @@ struct Proposal {
     index: LogIndex,
     term: Term,
     /// One per command of the entry; `None` for a command that this node proposed for itself.
-    responders: Vec<Option<Responder>>,
+    waiters: Vec<Option<Waiter>>,
 }
 
 impl Proposals {
     /// Remembers who waits for an entry that was just proposed.
-    pub(crate) fn insert(&mut self, index: LogIndex, term: Term, responders: Vec<Option<Responder>>) {
+    pub(crate) fn insert(&mut self, index: LogIndex, term: Term, waiters: Vec<Option<Waiter>>) {
         while self.waiting.back().is_some_and(|last| last.index >= index) {
             // A new leadership of this node overwrote its own earlier, uncommitted entries.
             let lost = self.waiting.pop_back().expect("the back was just seen");
             fail(lost, Error::TimeoutLeaderFail);
         }
-        self.waiting.push_back(Proposal { index, term, responders });
+        self.waiting.push_back(Proposal { index, term, waiters });
     }
 
     /// Who waits for the entry that is being applied. Proposals that it proves lost are failed.
-    pub(crate) fn take(&mut self, index: LogIndex, term: Term) -> Option<Vec<Option<Responder>>> {
+    pub(crate) fn take(&mut self, index: LogIndex, term: Term) -> Option<Vec<Option<Waiter>>> {
         while self.waiting.front().is_some_and(|first| first.index < index) {
             let lost = self.waiting.pop_front().expect("the front was just seen");
             fail(lost, Error::TimeoutLeaderFail);
@@ -43,7 +52,7 @@ impl Proposals {
         }
         let proposal = self.waiting.pop_front()?;
         if proposal.term == term {
-            return Some(proposal.responders);
+            return Some(proposal.waiters);
         }
         fail(proposal, Error::TimeoutLeaderFail);
         None
@@ -63,7 +72,7 @@ impl Proposals {
 }
 
 fn fail(proposal: Proposal, error: Error) {
-    for responder in proposal.responders.into_iter().flatten() {
-        responder.send(Err(error));
+    for waiter in proposal.waiters.into_iter().flatten() {
+        waiter.respond.send(Err(error));
     }
 }

@@ -27,14 +27,15 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Asks the program for its version: the first line of `--version`.
+    /// Asks the program for its version. metastore also says which etcd's behaviour it has; its own line counts.
     pub(crate) fn new(name: &'static str, program: &Path) -> Result<System> {
         let output = Command::new(program)
             .arg("--version")
             .output()
             .map_err(|error| format!("{} does not start: {error}", program.display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let version = text.lines().next().unwrap_or("unknown version").trim().to_owned();
+        let own_line = text.lines().find(|line| line.starts_with("MetaStore Version"));
+        let version = own_line.or(text.lines().next()).unwrap_or("unknown version").trim().to_owned();
         Ok(System { name, version, program: program.to_owned() })
     }
 

@@ -57,13 +57,13 @@ impl Default for Config {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Neither requests nor responses could pass.
-    #[error("the largest request must be at least 1 byte and at most 1 GiB, not {0} bytes")]
+    #[error("max-request-bytes must be at least 1 and at most 1 GiB, not {0}")]
     MaxRequestBytes(usize),
     /// Faster notifications than etcd allows.
-    #[error("watch progress every {0:?} is too often: at least 100ms between notifications")]
+    #[error("watch-progress-notify-interval must be at least 100ms, not {0:?}")]
     ProgressInterval(Duration),
     /// A connection that may carry no stream serves nothing.
-    #[error("a connection must be allowed at least one concurrent stream")]
+    #[error("max-concurrent-streams must be at least 1")]
     NoStreams,
 }
 
@@ -104,12 +104,11 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused() {
-        let base = Config::default();
-        let empty = Config { max_request_bytes: 0, ..base.clone() };
+        let empty = Config { max_request_bytes: 0, ..Config::default() };
         assert_eq!(empty.validate(), Err(ConfigError::MaxRequestBytes(0)));
-        let hasty = Config { watch_progress_interval: Duration::from_millis(99), ..base.clone() };
+        let hasty = Config { watch_progress_interval: Duration::from_millis(99), ..Config::default() };
         assert!(matches!(hasty.validate(), Err(ConfigError::ProgressInterval(_))));
-        let mute = Config { max_concurrent_streams: 0, ..base };
+        let mute = Config { max_concurrent_streams: 0, ..Config::default() };
         assert_eq!(mute.validate(), Err(ConfigError::NoStreams));
     }
 }

@@ -1,7 +1,7 @@
 //! "Did you mean …?": the known word nearest to a mistyped one.
 
-/// A word further away than a third of its length is no help.
-const TOLERANCE: usize = 3;
+/// A word further away than a quarter of its length is no help.
+const TOLERANCE: usize = 4;
 
 /// The nearest of `known`, when one is near enough to have been meant.
 pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

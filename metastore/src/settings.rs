@@ -1,10 +1,5 @@
 //! Every option's value and where it comes from.
 //!
-//! ```text
-//! command line > environment > --config file > default
-//! --config-file (etcd's): that file > default; all else is ignored with one warning
-//! ```
-//!
 //! Invariant: every value in here passed its kind's checks, so the typed getters cannot fail.
 
 use std::collections::BTreeMap;
@@ -12,10 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::duration;
-use crate::environment::{self, EnvironmentError};
-use crate::files::{self, File, FileError, Format};
-use crate::flags::{self, FlagError};
-use crate::options::{self, Effect, OptionSpec, Section};
+use crate::options::{self, Effect, OptionSpec};
 use crate::urls::{self, Url};
 use crate::value::{self, Kind, ValueError};
 
@@ -37,40 +29,25 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => formatter.write_str("default"),
             Self::File(path, line) => write!(formatter, "{path}:{line}"),
-            Self::Environment(variable) => write!(formatter, "environment {variable}"),
+            Self::Environment(variable) => formatter.write_str(variable),
             Self::CommandLine(flag) => write!(formatter, "--{flag}"),
         }
     }
 }
 
-/// Why settings are refused.
+impl Origin {
+    /// How a sentence names an option that came from here.
+    fn names(&self, option: &str) -> String {
+        match self {
+            Self::File(..) | Self::Default => format!("{option} ({self})"),
+            Self::Environment(_) | Self::CommandLine(_) => self.to_string(),
+        }
+    }
+}
+
+/// Why an option is refused although its value can be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SettingsError {
-    /// The command line.
-    #[error(transparent)]
-    Flag(#[from] FlagError),
-    /// The environment.
-    #[error(transparent)]
-    Environment(#[from] EnvironmentError),
-    /// A file that cannot be opened.
-    #[error("open {path}: {reason}")]
-    Open {
-        /// The file.
-        path: String,
-        /// What the system said.
-        reason: String,
-    },
-    /// A file's contents.
-    #[error("{path}: {error}")]
-    File {
-        /// The file.
-        path: String,
-        /// What is wrong in it.
-        error: FileError,
-    },
-    /// Two files that exclude each other.
-    #[error("--config and --config-file exclude each other: give this project's file or etcd's, not both")]
-    TwoFiles,
+pub enum OptionError {
     /// A word its option does not know.
     #[error("unknown {name} {value:?} (set by {origin}): {reason}")]
     Choice {
@@ -85,120 +62,40 @@ pub enum SettingsError {
     },
     /// A promise of security that is not kept yet.
     #[error(
-        "{origin} asks for {promise}, which is not built in yet; starting without it would be unsafe. \
+        "{option} asks for {promise}, which is not built in yet; starting without it would be unsafe. \
          Remove it to start without"
     )]
     Security {
-        /// Who asked for it.
-        origin: Origin,
+        /// The option, as its source names it.
+        option: String,
         /// What was asked for.
         promise: &'static str,
     },
     /// A cluster of more than one member.
-    #[error("{origin}: clusters of more than one member are not supported yet. Remove it to start a cluster of one")]
+    #[error("{option}: clusters of more than one member are not supported yet. Remove it to start a cluster of one")]
     Cluster {
-        /// Who asked for it.
-        origin: Origin,
+        /// The option, as its source names it.
+        option: String,
     },
 }
 
 #[derive(Clone, Debug)]
-struct Setting {
-    value: String,
-    origin: Origin,
+pub(crate) struct Setting {
+    pub(crate) value: String,
+    pub(crate) origin: Origin,
 }
 
 /// Every option's value and where it comes from.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    set: BTreeMap<&'static str, Setting>,
+    pub(crate) set: BTreeMap<&'static str, Setting>,
     /// What the operator should hear once the log is open.
     pub warnings: Vec<String>,
 }
 
 impl Settings {
-    /// Gathers all sources. `read` opens a file by its path.
-    ///
-    /// # Errors
-    /// The first thing in any source that is wrong. Words and refused options are not looked at:
-    /// see [`Settings::check`].
-    pub fn gather(
-        arguments: &[String],
-        variables: &BTreeMap<String, String>,
-        read: impl Fn(&str) -> std::io::Result<String>,
-    ) -> Result<Self, SettingsError> {
-        let flags = flags::parse(arguments)?;
-        let mut from_flags = Self::default();
-        for flag in flags {
-            from_flags.put(flag.name, flag.value, Origin::CommandLine(flag.typed));
-        }
-        if from_flags.boolean("help") || from_flags.boolean("version") {
-            return Ok(from_flags);
-        }
-        let environment = environment::parse(variables)?;
-        let mut from_environment = Self::default();
-        for found in environment.values {
-            from_environment.put(found.name, found.value, Origin::Environment(found.variable));
-        }
-        let file_name = |option| from_flags.lookup(option).or_else(|| from_environment.lookup(option));
-        let etcd_file = file_name("config-file").filter(|path| !path.is_empty()).map(str::to_owned);
-        let own_file = file_name("config").filter(|path| !path.is_empty()).map(str::to_owned);
-        let mut settings = Self::default();
-        match (etcd_file, own_file) {
-            (Some(_), Some(_)) => return Err(SettingsError::TwoFiles),
-            (Some(path), None) => {
-                settings.put_file(&path, load(Format::Etcd, &path, read)?);
-                settings.keep_program_options(&path, from_flags, from_environment);
-                return Ok(settings);
-            }
-            (None, Some(path)) => settings.put_file(&path, load(Format::Product, &path, read)?),
-            (None, None) => {}
-        }
-        for variable in environment.unknown {
-            settings.warnings.push(format!("unrecognized environment variable {variable}"));
-        }
-        settings.shadow(from_environment);
-        settings.shadow(from_flags);
-        Ok(settings)
-    }
-
-    fn put(&mut self, name: &'static str, value: String, origin: Origin) {
+    pub(crate) fn put(&mut self, name: &'static str, value: String, origin: Origin) {
         self.set.insert(name, Setting { value, origin });
-    }
-
-    fn put_file(&mut self, path: &str, file: File) {
-        for found in file.values {
-            self.put(found.name, found.value, Origin::File(path.to_owned(), found.line));
-        }
-        for (key, line) in file.unknown {
-            self.warnings.push(format!("{path}:{line}: unknown key {key:?} is ignored"));
-        }
-    }
-
-    fn shadow(&mut self, stronger: Self) {
-        for (name, setting) in stronger.set {
-            let weaker = self.set.insert(name, setting).map(|weaker| weaker.origin);
-            if let Some(Origin::Environment(variable)) = weaker {
-                self.warnings.push(format!("environment variable {variable} is shadowed by --{name}"));
-            }
-        }
-    }
-
-    /// With etcd's file, only what is no setting still counts.
-    fn keep_program_options(&mut self, path: &str, flags: Self, environment: Self) {
-        let mut ignored = 0;
-        for (name, setting) in environment.set.into_iter().chain(flags.set) {
-            if options::named(name).section == Section::Program {
-                self.set.insert(name, setting);
-            } else {
-                ignored += 1;
-            }
-        }
-        if ignored > 0 {
-            self.warnings.push(format!(
-                "{path} is in use, so {ignored} settings given by flags and environment variables are ignored"
-            ));
-        }
     }
 
     /// Looks at every option that was set: refuses unknown words and what cannot be ignored safely,
@@ -206,31 +103,30 @@ impl Settings {
     ///
     /// # Errors
     /// The first option that is refused.
-    pub fn check(&mut self) -> Result<(), SettingsError> {
+    pub fn check(&mut self) -> Result<(), OptionError> {
         for (name, Setting { value, origin }) in &self.set {
             let spec = options::named(name);
             if let Err(reason) = spec.kind.check_choice(value) {
                 let (value, origin) = (value.clone(), origin.clone());
-                return Err(SettingsError::Choice { name: spec.name, value, origin, reason });
+                return Err(OptionError::Choice { name: spec.name, value, origin, reason });
             }
             let changed = !spec.kind.same(value, spec.default);
+            let option = origin.names(name);
             match spec.effect {
                 Effect::RefusedSecurity(promise) if changed => {
-                    return Err(SettingsError::Security { origin: origin.clone(), promise });
+                    return Err(OptionError::Security { option, promise });
                 }
-                Effect::RefusedCluster if changed => {
-                    return Err(SettingsError::Cluster { origin: origin.clone() });
-                }
-                Effect::NoMeaning => self.warnings.push(format!("{origin} has no meaning here and is ignored")),
-                Effect::Later => self.warnings.push(format!("{origin} has no effect yet")),
-                Effect::Retired => self.warnings.push(format!("{origin} is no longer supported and is ignored")),
+                Effect::RefusedCluster if changed => return Err(OptionError::Cluster { option }),
+                Effect::NoMeaning => self.warnings.push(format!("{option} has no meaning here and is ignored")),
+                Effect::Later => self.warnings.push(format!("{option} has no effect yet")),
+                Effect::Retired => self.warnings.push(format!("{option} is no longer supported and is ignored")),
                 Effect::Works | Effect::RefusedSecurity(_) | Effect::RefusedCluster => {}
             }
         }
         Ok(())
     }
 
-    fn lookup(&self, name: &str) -> Option<&str> {
+    pub(crate) fn lookup(&self, name: &str) -> Option<&str> {
         self.set.get(name).map(|setting| setting.value.as_str())
     }
 
@@ -294,9 +190,3 @@ impl Settings {
 
 /// Why the typed getters cannot fail.
 const CHECKED: &str = "values are checked when they are set, defaults by the reference test";
-
-fn load(format: Format, path: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Result<File, SettingsError> {
-    let text = read(path)
-        .map_err(|error| SettingsError::Open { path: path.to_owned(), reason: crate::system_reason(&error) })?;
-    files::parse(format, &text).map_err(|error| SettingsError::File { path: path.to_owned(), error })
-}

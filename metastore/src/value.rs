@@ -21,9 +21,9 @@ pub enum Kind {
     Unsigned32,
     /// A whole number, 64 bits.
     Signed,
-    /// A port number.
+    /// A port number, or nothing.
     Port,
-    /// A host and a port.
+    /// A host and a port, or nothing.
     Address,
     /// A time like `1m30s`.
     Duration,
@@ -111,6 +111,7 @@ impl Kind {
             },
             Self::Signed => signed(value).map(drop),
             Self::Port => port(value).map(drop),
+            Self::Address if value.is_empty() => Ok(()),
             Self::Address => match value.rsplit_once(':') {
                 Some((_, tail)) if port(tail).is_ok() => Ok(()),
                 _ => Err(ValueError::Address),

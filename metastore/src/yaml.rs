@@ -4,7 +4,7 @@
 //! which every other source gives its values.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Spanned, UserMessageFormatter};
 
 /// One value of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,8 @@ pub(crate) fn parse(text: &str) -> Result<Vec<YamlValue>, YamlError> {
     if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Vec::new());
     }
-    let root: Node = serde_saphyr::from_str(text).map_err(|error| YamlError::Syntax(error.to_string()))?;
+    let root: Node = serde_saphyr::from_str(text)
+        .map_err(|error| YamlError::Syntax(error.without_snippet().render_with_formatter(&UserMessageFormatter)))?;
     match root {
         Node::Null => Ok(Vec::new()),
         Node::Mapping(entries) => {

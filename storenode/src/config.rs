@@ -62,10 +62,10 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Time would stand still.
-    #[error("the heartbeat interval must be above 0")]
+    #[error("heartbeat-interval must be above 0")]
     Heartbeat,
     /// A few lost heartbeats must not depose a leader.
-    #[error("the election timeout {election:?} must be at least 5 heartbeats of {heartbeat:?}")]
+    #[error("election-timeout {election:?} must be at least 5 times heartbeat-interval {heartbeat:?}")]
     ElectionTooShort {
         /// The election timeout asked for.
         election: Duration,
@@ -73,11 +73,28 @@ pub enum ConfigError {
         heartbeat: Duration,
     },
     /// Nobody would notice a lost leader.
-    #[error("the election timeout {0:?} is too long: 50s at most")]
+    #[error("election-timeout {0:?} is too long: 50s at most")]
     ElectionTooLong(Duration),
     /// The node is not part of its own cluster.
     #[error("the first members of the cluster do not include this one ({0})")]
     NotAMember(MemberId),
+}
+
+/// Checks raft's two times against each other.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check_timing(heartbeat: Duration, election: Duration) -> Result<(), ConfigError> {
+    if heartbeat.is_zero() {
+        return Err(ConfigError::Heartbeat);
+    }
+    if election < heartbeat * 5 {
+        return Err(ConfigError::ElectionTooShort { election, heartbeat });
+    }
+    if election > MAX_ELECTION_TIMEOUT {
+        return Err(ConfigError::ElectionTooLong(election));
+    }
+    Ok(())
 }
 
 impl Config {
@@ -86,12 +103,12 @@ impl Config {
         self.heartbeat_interval / TICKS_PER_HEARTBEAT
     }
 
-    /// The shortest lease a client can get, in seconds: one and a half election timeouts, counted
-    /// in whole heartbeats and rounded up (etcd's rule).
+    /// The shortest lease a client can get, in seconds: one and a half election timeouts, counted in whole heartbeats
+    /// and rounded up (etcd's rule).
     pub fn min_lease_seconds(&self) -> i64 {
-        let heartbeats = self.election_timeout.as_millis() / self.heartbeat_interval.as_millis().max(1);
-        let millis = 3 * heartbeats / 2 * self.heartbeat_interval.as_millis();
-        i64::try_from(millis.div_ceil(1000)).unwrap_or(i64::MAX)
+        let heartbeat = self.heartbeat_interval.as_millis().max(1);
+        let heartbeats = 3 * (self.election_timeout.as_millis() / heartbeat) / 2;
+        i64::try_from((heartbeats * heartbeat).div_ceil(1000)).unwrap_or(i64::MAX)
     }
 
     /// Checks every rule between the values.
@@ -99,18 +116,7 @@ impl Config {
     /// # Errors
     /// The first rule that is broken.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.heartbeat_interval.is_zero() {
-            return Err(ConfigError::Heartbeat);
-        }
-        if self.election_timeout < self.heartbeat_interval * 5 {
-            return Err(ConfigError::ElectionTooShort {
-                election: self.election_timeout,
-                heartbeat: self.heartbeat_interval,
-            });
-        }
-        if self.election_timeout > MAX_ELECTION_TIMEOUT {
-            return Err(ConfigError::ElectionTooLong(self.election_timeout));
-        }
+        check_timing(self.heartbeat_interval, self.election_timeout)?;
         if !self.members.iter().any(|member| member.id == self.member_id) {
             return Err(ConfigError::NotAMember(self.member_id));
         }
@@ -122,7 +128,9 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn lone_member() -> Config {
+    const MILLI: Duration = Duration::from_millis(1);
+
+    fn lone_member(heartbeat: u32, election: u32) -> Config {
         Config {
             data_dir: PathBuf::from("store"),
             cluster_id: ClusterId(1),
@@ -131,31 +139,27 @@ mod tests {
             client_urls: Vec::new(),
             members: vec![Member { id: MemberId(2), name: "default".to_owned(), ..Member::default() }],
             engine: Engine::Memory,
-            heartbeat_interval: Duration::from_millis(100),
-            election_timeout: Duration::from_secs(1),
+            heartbeat_interval: MILLI * heartbeat,
+            election_timeout: MILLI * election,
             pre_vote: true,
         }
     }
 
     #[test]
     fn time_follows_the_heartbeat() {
-        let config = lone_member();
-        assert_eq!(config.validate(), Ok(()));
-        assert_eq!(config.tick(), Duration::from_millis(10));
-        assert_eq!(config.min_lease_seconds(), 2);
-        let slow = Config { election_timeout: Duration::from_secs(5), ..config };
-        assert_eq!(slow.min_lease_seconds(), 8);
+        assert_eq!(lone_member(100, 1000).tick(), MILLI * 10);
+        assert_eq!(lone_member(100, 1000).min_lease_seconds(), 2);
+        assert_eq!(lone_member(100, 5000).min_lease_seconds(), 8);
+        assert_eq!(lone_member(300, 1700).min_lease_seconds(), 3);
     }
 
     #[test]
     fn what_cannot_work_is_refused() {
-        let still = Config { heartbeat_interval: Duration::ZERO, ..lone_member() };
-        assert_eq!(still.validate(), Err(ConfigError::Heartbeat));
-        let hasty = Config { election_timeout: Duration::from_millis(499), ..lone_member() };
-        assert!(matches!(hasty.validate(), Err(ConfigError::ElectionTooShort { .. })));
-        let patient = Config { election_timeout: Duration::from_secs(51), ..lone_member() };
-        assert!(matches!(patient.validate(), Err(ConfigError::ElectionTooLong(_))));
-        let stranger = Config { member_id: MemberId(3), ..lone_member() };
+        assert_eq!(lone_member(100, 1000).validate(), Ok(()));
+        assert_eq!(lone_member(0, 1000).validate(), Err(ConfigError::Heartbeat));
+        assert!(matches!(lone_member(100, 499).validate(), Err(ConfigError::ElectionTooShort { .. })));
+        assert!(matches!(lone_member(100, 50_001).validate(), Err(ConfigError::ElectionTooLong(_))));
+        let stranger = Config { member_id: MemberId(3), ..lone_member(100, 1000) };
         assert_eq!(stranger.validate(), Err(ConfigError::NotAMember(MemberId(3))));
     }
 }

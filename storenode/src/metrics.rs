@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
     is_leader: IntGauge,
     leader_changes: IntCounter,
     applied: IntGauge,
+    pending: IntGauge,
 }
 
 impl Metrics {
@@ -41,12 +42,14 @@ impl Metrics {
                 "How often this member saw the leader change.",
             )?,
             applied: gauge("etcd_server_proposals_applied_total", "The last log entry applied.")?,
+            pending: gauge("etcd_server_proposals_pending", "Entries proposed here and not yet applied.")?,
         };
         registry.register(Box::new(metrics.fsync.clone()))?;
         registry.register(Box::new(metrics.has_leader.clone()))?;
         registry.register(Box::new(metrics.is_leader.clone()))?;
         registry.register(Box::new(metrics.leader_changes.clone()))?;
         registry.register(Box::new(metrics.applied.clone()))?;
+        registry.register(Box::new(metrics.pending.clone()))?;
         registry.register(Box::new(StateMetrics::new(reader)?))?;
         Ok(metrics)
     }
@@ -65,9 +68,10 @@ impl Metrics {
         self.has_leader.set(i64::from(has_leader));
     }
 
-    /// Entries were applied.
-    pub(crate) fn applied(&self, index: LogIndex) {
+    /// Entries were applied; so many of this node's own proposals were not yet.
+    pub(crate) fn applied(&self, index: LogIndex, pending: usize) {
         self.applied.set(signed(index.0));
+        self.pending.set(signed(pending as u64));
     }
 }
 

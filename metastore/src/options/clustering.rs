@@ -54,7 +54,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         .effect(RefusedSecurity("TLS towards a discovery service")),
     discovery("discovery-user", "discovery-config.auth.username", Kind::Text, ""),
     discovery("discovery-password", "discovery-config.auth.password", Kind::Secret, ""),
-    cluster("discovery-fallback", Kind::Choice(&["exit", "proxy"]), "exit")
+    cluster("discovery-fallback", Kind::Choice(&["exit"]), "exit")
         .effect(Later)
         .doc("What to do when discovery fails; etcd knows only exit."),
     cluster("discovery-srv", Kind::Text, "").effect(RefusedCluster).doc("A DNS domain to find members in."),

@@ -25,6 +25,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         .doc("Engine that holds the data: memory (rocksdb is not built in yet)."),
     own(Section::Member, "grpc-addr", Kind::Address, "")
         .path("etcd.address")
+        .old_path("listen_address")
         .doc("HOST:PORT to serve clients at, instead of listen-client-urls."),
     own(Section::Member, "grpc-port", Kind::Port, "")
         .path("etcd.port")
@@ -35,7 +36,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     own(Section::Member, "drain-timeout", Kind::Duration, "5s")
         .path("reliability.drain_timeout")
         .doc("Time open requests get to finish in a shutdown."),
-    own(Section::Clustering, "member-id", Kind::Unsigned, "")
+    own(Section::Clustering, "member-id", Kind::Unsigned, "1")
         .path("member_id")
         .doc("Which of the URLs of --cluster is this member's, counted from 1."),
     own(Section::Clustering, "cluster", Kind::Urls, "").path("cluster").doc("Peer URLs of all members; one for now."),

@@ -31,6 +31,10 @@ mod spare;
 mod types;
 mod writer;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +42,7 @@ use std::sync::Arc;
 use internal_proto::{LogIndex, Term};
 
 pub use error::LogError;
+pub(crate) use error::replace_member;
 pub use read::Read;
 pub use recovery::Cut;
 pub use spare::{Reserve, Spare, SpareJob};

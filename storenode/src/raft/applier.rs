@@ -10,9 +10,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use internal_proto::{
-    Answer, Command, Entry, Error, LeaseId, LogIndex, Operation, Responder, Revision, Stamp, Term,
-};
+use internal_proto::{Answer, Command, Entry, Error, LeaseId, LogIndex, Operation, Responder, Revision, Stamp, Term};
 use parking_lot::Mutex;
 
 use super::core::Role;

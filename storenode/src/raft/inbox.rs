@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use internal_proto::{Error, Write};
 use parking_lot::{Condvar, Mutex};
+use raft::eraftpb::Message;
 
 use super::barriers::{BarrierResponder, MAX_WAITING};
-use super::core::Input;
+use super::transport::PeerMessage;
 use crate::engine::checkpoint::{Checkpoint, CheckpointError};
 use crate::log::{LogError, Spare};
 
@@ -15,6 +16,8 @@ use crate::log::{LogError, Spare};
 const MAX_WAITING_BYTES: usize = 256 << 20;
 /// Writes that may wait, whatever their size.
 const MAX_WAITING_WRITES: usize = 100_000;
+/// Messages of peers that may wait; raft sends again what is dropped.
+const MAX_WAITING_MESSAGES: usize = 10_000;
 
 /// What has come in since the driver last looked.
 #[derive(Debug, Default)]
@@ -23,8 +26,8 @@ pub(crate) struct Arrivals {
     pub(crate) writes: Vec<Write>,
     /// Barriers asked for.
     pub(crate) barriers: Vec<BarrierResponder>,
-    /// Messages of peers and of the driver's own stages.
-    pub(crate) inputs: Vec<Input>,
+    /// From peers.
+    pub(crate) messages: Vec<Message>,
     /// A stage's result that needs the driver itself.
     pub(crate) events: Vec<StageEvent>,
     /// Whether the node is to stop.
@@ -54,7 +57,7 @@ impl Arrivals {
     fn is_empty(&self) -> bool {
         self.writes.is_empty()
             && self.barriers.is_empty()
-            && self.inputs.is_empty()
+            && self.messages.is_empty()
             && self.events.is_empty()
             && !self.stop
     }
@@ -99,6 +102,16 @@ impl Inbox {
         let _ = responder.send(Err(refusal));
     }
 
+    /// Queues a peer's message, or drops it.
+    pub(crate) fn deliver(&self, message: PeerMessage) {
+        let mut arrivals = self.arrivals.lock();
+        if arrivals.messages.len() < MAX_WAITING_MESSAGES {
+            arrivals.messages.push(message.0);
+            drop(arrivals);
+            self.arrived.notify_one();
+        }
+    }
+
     /// Queues what a stage reports.
     pub(crate) fn report(&self, event: StageEvent) {
         self.arrivals.lock().events.push(event);
@@ -111,12 +124,17 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    /// Waits until something is queued or the time has come, then takes all of it.
-    pub(crate) fn take(&self, until: Instant, taken: &mut Arrivals) {
+    /// Waits until something is queued or the time has come.
+    pub(crate) fn wait(&self, until: Instant) {
         let mut arrivals = self.arrivals.lock();
         if arrivals.is_empty() {
             self.arrived.wait_until(&mut arrivals, until);
         }
+    }
+
+    /// Takes all that is queued; `taken` gives its emptied room in exchange.
+    pub(crate) fn take(&self, taken: &mut Arrivals) {
+        let mut arrivals = self.arrivals.lock();
         let stop = arrivals.stop;
         std::mem::swap(&mut *arrivals, taken);
         arrivals.weight = 0;

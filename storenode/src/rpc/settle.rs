@@ -43,8 +43,7 @@ mod tests {
 
     fn settled(id: i64, ttl: i64) -> Option<LeaseGrantRequest> {
         let grant = LeaseGrantRequest { id: LeaseId(id), ttl };
-        let command =
-            Command { origin: None, auth: AuthRevision::default(), operation: Operation::LeaseGrant(grant) };
+        let command = Command { origin: None, auth: AuthRevision::default(), operation: Operation::LeaseGrant(grant) };
         let write = Write { command, respond: Responder::new().0 };
         let mut random = rand::rngs::StdRng::seed_from_u64(1);
         let writes = Settle { min_ttl: 2 }.all(vec![write], &mut random);

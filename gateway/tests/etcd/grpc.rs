@@ -1,14 +1,12 @@
 //! The etcd protocol over HTTP/2, where a script cannot say what is sent.
-#![allow(clippy::unwrap_used)]
-
-mod server;
 
 use std::time::Duration;
 
+use crate::server::{self, Server};
+use crate::store;
 use futures_util::stream;
 use prost::Message;
 use proto::etcdserverpb as wire;
-use server::{Server, store};
 use tonic::{Code, Request};
 use wire::kv_client::KvClient;
 use wire::lease_client::LeaseClient;

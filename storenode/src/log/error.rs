@@ -150,7 +150,8 @@ pub enum LogError {
     Failed,
 }
 
-fn replace_member(file: &Path) -> String {
+/// The way out when data of this member is lost; `file` is what is damaged.
+pub(crate) fn replace_member(file: &Path) -> String {
     let dir = file.parent().unwrap_or(file).display();
     format!(
         "move the data directory that holds {dir} away and start this member with an empty one to copy \

@@ -42,6 +42,7 @@ use std::sync::Arc;
 use internal_proto::{LogIndex, Term};
 
 pub use error::LogError;
+pub(crate) use error::replace_member;
 pub use read::Read;
 pub use recovery::Cut;
 pub use spare::{Reserve, Spare, SpareJob};

@@ -90,7 +90,7 @@ impl Torture {
         let (files, random) = (PowerLoss::new(seed), SmallRng::seed_from_u64(!seed));
         let durable = Model::default();
         // Groups are padded to pages: smaller segments are all padding, larger ones have old bytes behind it.
-        let segment_bytes = if seed % 2 == 0 { 1 << 10 } else { 16 << 10 };
+        let segment_bytes = if seed.is_multiple_of(2) { 1 << 10 } else { 16 << 10 };
         Self { files, random, durable, steps: Vec::new(), commit: 0, term: 1, segment_bytes, power_losses: 0 }
     }
 
@@ -107,9 +107,9 @@ impl Torture {
             drop(log);
             self.files.fail_sync_after(None);
             if self.random.random_range(0..8) > 0 {
-                self.lose_power()
+                self.lose_power();
             } else {
-                self.files.kill()
+                self.files.kill();
             }
             log = self.open().map_err(|error| format!("round {round}: {error}"))?;
             self.compare(&mut log).map_err(|error| format!("round {round}: {error}"))?;

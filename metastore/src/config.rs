@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use internal_proto::{ClusterId, Member, MemberId};
-use storenode::config::{Engine, Timing};
+use storenode::config::{self as node, Engine};
 
 use crate::bootstrap::{Bootstrap, BootstrapError};
 use crate::listeners::{self, ListenerError};
@@ -31,8 +31,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Which engine holds the data.
     pub engine: Engine,
-    /// How raft keeps time.
-    pub timing: Timing,
+    /// How often a leader says that it lives.
+    pub heartbeat_interval: Duration,
+    /// How long a follower waits for a sign of the leader.
+    pub election_timeout: Duration,
     /// Whether a candidate first asks whether it could win.
     pub pre_vote: bool,
     /// Where to serve clients.
@@ -70,7 +72,7 @@ pub enum ConfigError {
     Gateway(#[from] gateway::config::ConfigError),
     /// The storage node's rules.
     #[error(transparent)]
-    StoreNode(#[from] storenode::config::ConfigError),
+    StoreNode(#[from] node::ConfigError),
 }
 
 impl Config {
@@ -84,11 +86,9 @@ impl Config {
             "rocksdb" => return Err(ConfigError::RocksDb),
             _ => Engine::Memory,
         };
-        let timing = Timing {
-            heartbeat_interval: Duration::from_millis(settings.unsigned("heartbeat-interval")),
-            election_timeout: Duration::from_millis(settings.unsigned("election-timeout")),
-        };
-        timing.validate()?;
+        let heartbeat_interval = Duration::from_millis(settings.unsigned("heartbeat-interval"));
+        let election_timeout = Duration::from_millis(settings.unsigned("election-timeout"));
+        node::check_timing(heartbeat_interval, election_timeout)?;
         let gateway = gateway_config(settings);
         gateway.validate()?;
         listeners::addresses("listen-peer-urls", &settings.urls("listen-peer-urls"))?;
@@ -104,7 +104,8 @@ impl Config {
             data_dir: data_dir(settings.text("data-dir"), &bootstrap.name),
             bootstrap,
             engine,
-            timing,
+            heartbeat_interval,
+            election_timeout,
             pre_vote: settings.boolean("pre-vote"),
             listen,
             sockets: SocketOptions { reuse_port: settings.boolean("socket-reuse-port") },
@@ -122,8 +123,8 @@ impl Config {
     }
 
     /// What the storage node is told, once it is known who this member is.
-    pub fn storenode(&self, who: &Myself, store: &Path) -> storenode::config::Config {
-        storenode::config::Config {
+    pub fn storenode(&self, who: &Myself, store: &Path) -> node::Config {
+        node::Config {
             data_dir: store.to_owned(),
             cluster_id: who.cluster_id,
             member_id: who.member_id,
@@ -131,7 +132,8 @@ impl Config {
             client_urls: self.client_urls.clone(),
             members: who.first_members.clone(),
             engine: self.engine,
-            timing: self.timing,
+            heartbeat_interval: self.heartbeat_interval,
+            election_timeout: self.election_timeout,
             pre_vote: self.pre_vote,
         }
     }

@@ -96,7 +96,11 @@ fn try_run(arguments: &[String], variables: &BTreeMap<String, String>) -> Result
     settings.check()?;
     let config = Config::from_settings(&settings, default_host())?;
     logging::init(&config.logging)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve_until_asked(config))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(serve_until_asked(config));
+    // A forced end must not wait for what would not stop.
+    runtime.shutdown_background();
+    result
 }
 
 async fn serve_until_asked(config: Config) -> Result<(), Failure> {

@@ -50,19 +50,12 @@ pub struct Config {
     pub members: Vec<Member>,
     /// Which engine holds the state.
     pub engine: Engine,
-    /// How raft keeps time.
-    pub timing: Timing,
-    /// Whether a candidate first asks whether it could win.
-    pub pre_vote: bool,
-}
-
-/// How raft keeps time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
     /// How often a leader says that it lives.
     pub heartbeat_interval: Duration,
     /// How long a follower waits for a sign of the leader.
     pub election_timeout: Duration,
+    /// Whether a candidate first asks whether it could win.
+    pub pre_vote: bool,
 }
 
 /// Why a [`Config`] cannot work.
@@ -87,48 +80,43 @@ pub enum ConfigError {
     NotAMember(MemberId),
 }
 
-impl Timing {
+/// Checks raft's two times against each other.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check_timing(heartbeat: Duration, election: Duration) -> Result<(), ConfigError> {
+    if heartbeat.is_zero() {
+        return Err(ConfigError::Heartbeat);
+    }
+    if election < heartbeat * 5 {
+        return Err(ConfigError::ElectionTooShort { election, heartbeat });
+    }
+    if election > MAX_ELECTION_TIMEOUT {
+        return Err(ConfigError::ElectionTooLong(election));
+    }
+    Ok(())
+}
+
+impl Config {
     /// The period of raft's clock.
     pub fn tick(&self) -> Duration {
         self.heartbeat_interval / TICKS_PER_HEARTBEAT
     }
 
-    /// The shortest lease a client can get, in seconds: one and a half election timeouts, counted
-    /// in whole heartbeats and rounded up (etcd's rule).
+    /// The shortest lease a client can get, in seconds: one and a half election timeouts, counted in whole heartbeats
+    /// and rounded up (etcd's rule).
     pub fn min_lease_seconds(&self) -> i64 {
         let heartbeat = self.heartbeat_interval.as_millis().max(1);
         let heartbeats = 3 * (self.election_timeout.as_millis() / heartbeat) / 2;
         i64::try_from((heartbeats * heartbeat).div_ceil(1000)).unwrap_or(i64::MAX)
     }
 
-    /// Checks the two times against each other.
-    ///
-    /// # Errors
-    /// The first rule that is broken.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.heartbeat_interval.is_zero() {
-            return Err(ConfigError::Heartbeat);
-        }
-        if self.election_timeout < self.heartbeat_interval * 5 {
-            return Err(ConfigError::ElectionTooShort {
-                election: self.election_timeout,
-                heartbeat: self.heartbeat_interval,
-            });
-        }
-        if self.election_timeout > MAX_ELECTION_TIMEOUT {
-            return Err(ConfigError::ElectionTooLong(self.election_timeout));
-        }
-        Ok(())
-    }
-}
-
-impl Config {
     /// Checks every rule between the values.
     ///
     /// # Errors
     /// The first rule that is broken.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.timing.validate()?;
+        check_timing(self.heartbeat_interval, self.election_timeout)?;
         if !self.members.iter().any(|member| member.id == self.member_id) {
             return Err(ConfigError::NotAMember(self.member_id));
         }
@@ -140,7 +128,9 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn lone_member() -> Config {
+    const MILLI: Duration = Duration::from_millis(1);
+
+    fn lone_member(heartbeat: u32, election: u32) -> Config {
         Config {
             data_dir: PathBuf::from("store"),
             cluster_id: ClusterId(1),
@@ -149,31 +139,27 @@ mod tests {
             client_urls: Vec::new(),
             members: vec![Member { id: MemberId(2), name: "default".to_owned(), ..Member::default() }],
             engine: Engine::Memory,
-            timing: timing(100, 1000),
+            heartbeat_interval: MILLI * heartbeat,
+            election_timeout: MILLI * election,
             pre_vote: true,
         }
     }
 
-    fn timing(heartbeat: u64, election: u64) -> Timing {
-        let [heartbeat_interval, election_timeout] = [heartbeat, election].map(Duration::from_millis);
-        Timing { heartbeat_interval, election_timeout }
-    }
-
     #[test]
     fn time_follows_the_heartbeat() {
-        assert_eq!(timing(100, 1000).tick(), Duration::from_millis(10));
-        assert_eq!(timing(100, 1000).min_lease_seconds(), 2);
-        assert_eq!(timing(100, 5000).min_lease_seconds(), 8);
-        assert_eq!(timing(300, 1700).min_lease_seconds(), 3);
+        assert_eq!(lone_member(100, 1000).tick(), MILLI * 10);
+        assert_eq!(lone_member(100, 1000).min_lease_seconds(), 2);
+        assert_eq!(lone_member(100, 5000).min_lease_seconds(), 8);
+        assert_eq!(lone_member(300, 1700).min_lease_seconds(), 3);
     }
 
     #[test]
     fn what_cannot_work_is_refused() {
-        assert_eq!(lone_member().validate(), Ok(()));
-        assert_eq!(timing(0, 1000).validate(), Err(ConfigError::Heartbeat));
-        assert!(matches!(timing(100, 499).validate(), Err(ConfigError::ElectionTooShort { .. })));
-        assert!(matches!(timing(100, 50_001).validate(), Err(ConfigError::ElectionTooLong(_))));
-        let stranger = Config { member_id: MemberId(3), ..lone_member() };
+        assert_eq!(lone_member(100, 1000).validate(), Ok(()));
+        assert_eq!(lone_member(0, 1000).validate(), Err(ConfigError::Heartbeat));
+        assert!(matches!(lone_member(100, 499).validate(), Err(ConfigError::ElectionTooShort { .. })));
+        assert!(matches!(lone_member(100, 50_001).validate(), Err(ConfigError::ElectionTooLong(_))));
+        let stranger = Config { member_id: MemberId(3), ..lone_member(100, 1000) };
         assert_eq!(stranger.validate(), Err(ConfigError::NotAMember(MemberId(3))));
     }
 }

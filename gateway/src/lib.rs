@@ -2,4 +2,7 @@
 
 pub mod call;
 pub mod config;
+pub mod middleware;
+pub mod protocols;
 pub mod router;
+pub mod stack;

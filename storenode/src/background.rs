@@ -7,7 +7,8 @@
 //!         ──compact─────► thread "compaction"   ──Compacted──────► inbox ─► physical compactions answered
 //! ```
 //!
-//! Invariants: at most one of each kind runs at a time; none runs after `join`.
+//! Invariants: at most one of each kind runs at a time; none runs after `join`. Under simulation everything runs inline,
+//! so that one seed gives one run.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::state::Reader;
 
 /// The log may grow by so much, or by the size of the last checkpoint if that is more, before the next one: a restart
 /// replays at most that.
-const LOG_BYTES_BETWEEN_CHECKPOINTS: u64 = 256 << 20;
+pub(crate) const LOG_BYTES_BETWEEN_CHECKPOINTS: u64 = 256 << 20;
 /// Versions that one step of compaction looks at: below a millisecond under the engine's lock.
 const COMPACTION_STEP: usize = 1_000;
 /// Between two steps, so that readers and writers find the lock free. etcd pauses as long between its batches.
@@ -44,15 +45,37 @@ pub(crate) struct Place {
     pub(crate) identity: Identity,
 }
 
+/// Where background work runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// On a thread of its own.
+    Own,
+    /// At once, on the caller's thread: for simulation.
+    Inline,
+}
+
+/// How background work goes about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pacing {
+    /// Where it runs.
+    pub(crate) threads: Threads,
+    /// The least growth of the log between two checkpoints.
+    pub(crate) bytes_between_checkpoints: u64,
+}
+
+/// Work under way; without a handle it ran inline and has only to be reported.
+struct Job(Option<JoinHandle<()>>);
+
 /// The background work of one node.
 pub(crate) struct Background {
     place: Place,
     inbox: Arc<Inbox>,
     reader: Reader,
     log_bytes_between: u64,
-    spare: Option<JoinHandle<()>>,
-    checkpoint: Option<JoinHandle<()>>,
-    compaction: Option<JoinHandle<()>>,
+    pacing: Pacing,
+    spare: Option<Job>,
+    checkpoint: Option<Job>,
+    compaction: Option<Job>,
     /// The compacted revision moved while the worker ran.
     compact_again: bool,
     /// Tells the compaction thread to leave off; what it has not done, the next start does.
@@ -62,9 +85,16 @@ pub(crate) struct Background {
 
 impl Background {
     /// Nothing runs yet. `last` is the checkpoint that the node started from.
-    pub(crate) fn new(place: Place, inbox: Arc<Inbox>, reader: Reader, last: Option<Checkpoint>) -> Self {
-        let log_bytes_between = bytes_until_next(last.as_ref());
+    pub(crate) fn new(
+        place: Place,
+        inbox: Arc<Inbox>,
+        reader: Reader,
+        last: Option<Checkpoint>,
+        pacing: Pacing,
+    ) -> Self {
+        let log_bytes_between = pacing.bytes_until_next(last.as_ref());
         Self {
+            pacing,
             place,
             inbox,
             reader,
@@ -92,7 +122,7 @@ impl Background {
         }
         if let Some(job) = log.spare_job() {
             let inbox = Arc::clone(&self.inbox);
-            self.spare = Some(spawn("log-spare", move || inbox.report(StageEvent::Spare(job.run()))));
+            self.spare = Some(self.pacing.threads.run("log-spare", move || inbox.report(StageEvent::Spare(job.run()))));
         }
         Ok(())
     }
@@ -127,7 +157,7 @@ impl Background {
             drop(view);
             inbox.report(StageEvent::Checkpointed(outcome));
         };
-        self.checkpoint = Some(spawn("checkpoint", work));
+        self.checkpoint = Some(self.pacing.threads.run("checkpoint", work));
     }
 
     /// What of the log can go after a checkpoint. A full disk only postpones it.
@@ -138,7 +168,7 @@ impl Background {
         finish(&mut self.checkpoint);
         match outcome {
             Ok(done) => {
-                self.log_bytes_between = bytes_until_next(Some(&done));
+                self.log_bytes_between = self.pacing.bytes_until_next(Some(&done));
                 tracing::info!(index = done.index.0, bytes = done.bytes, "checkpoint written");
                 Ok(Some(done.index))
             }
@@ -163,7 +193,7 @@ impl Background {
             }
             inbox.report(StageEvent::Compacted);
         };
-        self.compaction = Some(spawn("compaction", work));
+        self.compaction = Some(self.pacing.threads.run("compaction", work));
     }
 
     /// The compaction worker has reported.
@@ -183,18 +213,32 @@ impl Background {
     }
 }
 
-fn bytes_until_next(last: Option<&Checkpoint>) -> u64 {
-    last.map_or(0, |checkpoint| checkpoint.bytes).max(LOG_BYTES_BETWEEN_CHECKPOINTS)
+impl Pacing {
+    fn bytes_until_next(self, last: Option<&Checkpoint>) -> u64 {
+        last.map_or(0, |checkpoint| checkpoint.bytes).max(self.bytes_between_checkpoints)
+    }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has room for one more thread")
+impl Threads {
+    fn run(self, name: &str, work: impl FnOnce() + Send + 'static) -> Job {
+        match self {
+            Self::Own => {
+                let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+                Job(Some(thread.expect("the system has room for one more thread")))
+            }
+            Self::Inline => {
+                work();
+                Job(None)
+            }
+        }
+    }
 }
 
-fn finish(thread: &mut Option<JoinHandle<()>>) {
-    if let Some(thread) = thread.take()
-        && thread.join().is_err()
+/// Waits for work that has reported or is told to leave off. Its panic is the driver's: the node stops.
+fn finish(job: &mut Option<Job>) {
+    if let Some(Job(Some(thread))) = job.take()
+        && let Err(panic) = thread.join()
     {
-        std::panic::resume_unwind(Box::new("background work failed"));
+        std::panic::resume_unwind(panic);
     }
 }

@@ -1,8 +1,8 @@
 //! One storage node: recovered from its directory, driven by its own thread, asked through [`Store`].
 
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use internal_proto::{
     Answer, AuthRevision, Barrier, Command, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder,
@@ -12,17 +12,18 @@ use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::sync::oneshot;
 
-use crate::background::{Background, Place};
+use crate::background::{Background, LOG_BYTES_BETWEEN_CHECKPOINTS, Pacing, Place, Threads};
 use crate::config::Config;
 use crate::files::Files;
 use crate::leader::lease_expiry::Lessor;
 use crate::log::{Identity, SEGMENT_BYTES};
 use crate::metrics::Metrics;
-use crate::raft::driver::Pace;
+use crate::raft::driver::Driver;
 use crate::raft::inbox::Inbox;
+use crate::raft::member::{Clock, Pace};
 use crate::raft::shared::Shared;
 use crate::raft::transport::{PeerMessage, Transport};
-use crate::raft::{Parts, core::Timing, recovery};
+use crate::raft::{self, Parts, core::Timing, recovery};
 use crate::rpc::{Query, Settle};
 use crate::state::Reader;
 use crate::watch::Hub;
@@ -47,39 +48,89 @@ pub struct StartError(Box<dyn std::error::Error + Send + Sync>);
 pub struct Tuning {
     /// The size of log segments.
     pub segment_bytes: u32,
+    /// The least growth of the log between two checkpoints.
+    pub bytes_between_checkpoints: u64,
+    /// The election timeout in ticks, if it is not to be drawn at random: raft-rs asks the thread's generator, which no
+    /// seed reaches.
+    pub election_ticks: Option<usize>,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { segment_bytes: SEGMENT_BYTES }
+        Self {
+            segment_bytes: SEGMENT_BYTES,
+            bytes_between_checkpoints: LOG_BYTES_BETWEEN_CHECKPOINTS,
+            election_ticks: None,
+        }
     }
 }
 
+/// What a node stands on: all that reaches outside the process.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The disk.
+    pub files: Arc<dyn Files>,
+    /// The way to the peers.
+    pub transport: Arc<dyn Transport>,
+    /// The time.
+    pub clock: Clock,
+}
+
 impl Node {
-    /// Recovers the node and begins to serve. A cluster's lone member leads within milliseconds; others wait for a
-    /// quorum.
+    /// Recovers the node and begins to serve, on a thread of its own. A cluster's lone member leads within
+    /// milliseconds; others wait for a quorum.
     ///
     /// # Errors
     /// [`StartError`] when the directory holds what cannot be served.
     pub fn start(
         config: &Config,
-        files: Arc<dyn Files>,
-        transport: Arc<dyn Transport>,
+        surroundings: Surroundings,
         registry: &Registry,
         tuning: Tuning,
     ) -> Result<Self, StartError> {
+        let (node, driver) = Self::assemble(config, surroundings, registry, tuning, Threads::Own)?;
+        let driver = raft::run(driver, Arc::clone(&node.shared)).map_err(start_error)?;
+        *node.driver.lock() = Some(driver);
+        Ok(node)
+    }
+
+    /// Recovers a node that does nothing by itself: every pass of its driver is the caller's. For simulation.
+    ///
+    /// # Errors
+    /// [`StartError`] when the directory holds what cannot be served.
+    pub fn simulate(
+        config: &Config,
+        surroundings: Surroundings,
+        registry: &Registry,
+        tuning: Tuning,
+    ) -> Result<(Self, Passes), StartError> {
+        let (node, mut driver) = Self::assemble(config, surroundings, registry, tuning, Threads::Inline)?;
+        driver.begin().map_err(start_error)?;
+        Ok((node, Passes(driver)))
+    }
+
+    fn assemble(
+        config: &Config,
+        surroundings: Surroundings,
+        registry: &Registry,
+        tuning: Tuning,
+        threads: Threads,
+    ) -> Result<(Self, Driver), StartError> {
+        let Surroundings { files, transport, clock } = surroundings;
         let identity = Identity { cluster: config.cluster_id, member: config.member_id };
         let place = Place { files, dir: config.data_dir.join("checkpoints"), identity };
         let members: Vec<MemberId> = config.members.iter().map(|member| member.id).collect();
         let log_dir = config.data_dir.join("log");
-        let started = recover(&place, &log_dir, tuning, &members, timing(config))?;
+        let timing = timing(config, tuning);
+        let started = recovery::start(&place, &log_dir, tuning.segment_bytes, &members, timing).map_err(start_error)?;
         let reader = started.state.reader();
-        let metrics = Metrics::new(registry, reader.clone()).map_err(|error| StartError(error.into()))?;
+        let metrics = Metrics::new(registry, reader.clone()).map_err(start_error)?;
         let inbox = Arc::new(Inbox::default());
         let shared = Arc::new(Shared::new(config.member_id, reader.applied().0));
         let hub = Arc::new(Hub::new(reader.clone()));
         let lessor = Arc::new(Mutex::new(Lessor::default()));
-        let background = Background::new(place, Arc::clone(&inbox), reader.clone(), started.checkpoint);
+        let pacing = Pacing { threads, bytes_between_checkpoints: tuning.bytes_between_checkpoints };
+        let background = Background::new(place, Arc::clone(&inbox), reader.clone(), started.checkpoint, pacing);
         let parts = Parts {
             started,
             hub: Arc::clone(&hub),
@@ -89,13 +140,13 @@ impl Node {
             background,
             transport,
             metrics: Arc::new(metrics),
+            clock: Arc::clone(&clock),
             pace: Pace { tick: config.tick(), election: config.election_timeout },
         };
-        let driver = parts.drive().map_err(|error| StartError(error.into()))?;
-        let query = Query { reader, shared: Arc::clone(&shared), lessor };
+        let driver = parts.assemble();
+        let query = Query { reader, shared: Arc::clone(&shared), lessor, clock };
         let settle = Settle { min_ttl: config.min_lease_seconds() };
-        let node = Self { inbox, shared, query, hub, settle, driver: Mutex::new(Some(driver)) };
-        Ok(node)
+        Ok((Self { inbox, shared, query, hub, settle, driver: Mutex::default() }, driver))
     }
 
     /// Writes this member's own record, so that clients can find it. Repeated until a leader takes it.
@@ -104,7 +155,7 @@ impl Node {
     /// [`Error::Stopped`] when the node stops first.
     pub async fn publish(&self, member: Member) -> Result<(), Error> {
         /// Between two tries; an election takes about ten times as long.
-        const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+        const PAUSE: Duration = Duration::from_millis(20);
         loop {
             let operation = Operation::PublishMember(member.clone());
             let command = Command { origin: None, auth: AuthRevision::default(), operation };
@@ -147,24 +198,32 @@ impl Node {
     }
 }
 
-fn recover(
-    place: &Place,
-    log_dir: &Path,
-    tuning: Tuning,
-    members: &[MemberId],
-    timing: Timing,
-) -> Result<recovery::Started, StartError> {
-    recovery::start(place, log_dir, tuning.segment_bytes, members, timing).map_err(|error| StartError(error.into()))
+/// The driver of a simulated node.
+pub struct Passes(Driver);
+
+impl Passes {
+    /// Deals with what has arrived and with the time that has passed.
+    ///
+    /// # Errors
+    /// Why the node can do no more.
+    pub fn pass(&mut self) -> Result<(), StartError> {
+        self.0.pass().map(drop).map_err(start_error)
+    }
 }
 
-fn timing(config: &Config) -> Timing {
-    let ticks = |duration: std::time::Duration| {
-        usize::try_from(duration.as_nanos() / config.tick().as_nanos().max(1)).unwrap_or(usize::MAX)
-    };
-    let election = ticks(config.election_timeout);
+fn start_error(error: impl std::error::Error + Send + Sync + 'static) -> StartError {
+    StartError(Box::new(error))
+}
+
+fn timing(config: &Config, tuning: Tuning) -> Timing {
+    let tick = config.tick().as_nanos().max(1);
+    let ticks = |duration: Duration| usize::try_from(duration.as_nanos() / tick).unwrap_or(usize::MAX);
+    let shortest = ticks(config.election_timeout);
     // A range of 1.4 keeps elections short and still parts two candidates.
-    let election_end = (election + election * 2 / 5).max(election + 1);
-    Timing { heartbeat: ticks(config.heartbeat_interval), election, election_end, pre_vote: config.pre_vote }
+    let drawn = (shortest, (shortest + shortest * 2 / 5).max(shortest + 1));
+    let (election, election_end) = tuning.election_ticks.map_or(drawn, |ticks| (ticks, ticks + 1));
+    let heartbeat = ticks(config.heartbeat_interval);
+    Timing { heartbeat, election, election_end, pre_vote: config.pre_vote }
 }
 
 impl Store for Node {

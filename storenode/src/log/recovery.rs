@@ -251,11 +251,12 @@ fn read_all(file: &Arc<dyn File>, path: &Path) -> Result<Vec<u8>, LogError> {
 
 /// Writes again what lies between `from` and `tail`, zeros over everything behind it, and syncs.
 fn rewrite(file: &Arc<dyn File>, path: &Path, bytes: &mut [u8], from: usize, tail: usize) -> Result<(), LogError> {
+    let zeros = vec![0; REWRITE_BYTES];
     for start in (from..bytes.len()).step_by(REWRITE_BYTES) {
         let end = bytes.len().min(start + REWRITE_BYTES);
         let piece = &mut bytes[start..end];
         let kept = tail.saturating_sub(start).min(piece.len());
-        if kept > 0 || piece.iter().any(|byte| *byte != 0) {
+        if kept > 0 || *piece != zeros[..piece.len()] {
             piece[kept..].fill(0);
             file.write_at(piece, start as u64).attempt("write", path)?;
         }

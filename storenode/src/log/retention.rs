@@ -15,8 +15,10 @@ impl Log {
     pub fn trim(&mut self, through: LogIndex) -> Result<usize, LogError> {
         self.writer.check()?;
         let through = through.min(self.last_index());
+        // Until the newest segment's header is durable, only the one before it tells how the log stands.
+        let durable = self.segments.len() - usize::from(!self.writer.is_begun());
         // A segment's boundary is the last entry any older segment contributes.
-        let needless = self.segments.iter().rposition(|segment| segment.header.boundary.index <= through);
+        let needless = self.segments.range(..durable).rposition(|segment| segment.header.boundary.index <= through);
         let needless = needless.unwrap_or(0);
         for _ in 0..needless {
             // One at a time, oldest first, each durable: a crash must never leave a hole.

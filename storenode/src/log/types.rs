@@ -100,6 +100,6 @@ pub struct Recovered {
 pub struct Synced {
     /// The last entry of the log, durable now.
     pub last: LogIndex,
-    /// Bytes that became durable with it.
+    /// Bytes that this sync made durable, without those of segments that were sealed before it.
     pub bytes: u32,
 }

@@ -66,6 +66,11 @@ impl Writer {
         (self.capacity - self.tail()) as usize
     }
 
+    /// Whether the segment's header is durable.
+    pub(super) fn is_begun(&self) -> bool {
+        self.synced > 0
+    }
+
     pub(super) fn check(&self) -> Result<(), LogError> {
         if self.failed { Err(LogError::Failed) } else { Ok(()) }
     }

@@ -124,12 +124,17 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    /// Waits until something is queued or the time has come, then takes all of it.
-    pub(crate) fn take(&self, until: Instant, taken: &mut Arrivals) {
+    /// Waits until something is queued or the time has come.
+    pub(crate) fn wait(&self, until: Instant) {
         let mut arrivals = self.arrivals.lock();
         if arrivals.is_empty() {
             self.arrived.wait_until(&mut arrivals, until);
         }
+    }
+
+    /// Takes all that is queued; `taken` gives its emptied room in exchange.
+    pub(crate) fn take(&self, taken: &mut Arrivals) {
+        let mut arrivals = self.arrivals.lock();
         let stop = arrivals.stop;
         std::mem::swap(&mut *arrivals, taken);
         arrivals.weight = 0;

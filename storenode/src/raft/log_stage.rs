@@ -54,7 +54,7 @@ impl LogStage {
     }
 
     /// Makes the group durable. The clock is the caller's.
-    pub(crate) fn finish(&mut self, now: impl Fn() -> Instant) -> Result<Option<Group>, LogError> {
+    pub(crate) fn finish(&mut self, now: &dyn Fn() -> Instant) -> Result<Option<Group>, LogError> {
         let Some(number) = self.appended.take() else { return Ok(None) };
         if !std::mem::take(&mut self.must_sync) {
             return Ok(Some(Group { number, sync: None }));

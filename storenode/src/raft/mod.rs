@@ -19,11 +19,14 @@ pub(crate) mod driver;
 pub(crate) mod fatal;
 pub(crate) mod inbox;
 mod log_stage;
+pub(crate) mod member;
 pub(crate) mod membership;
 mod proposals;
 pub(crate) mod recovery;
 pub(crate) mod shared;
 pub(crate) mod transport;
+#[cfg(test)]
+mod script;
 mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,9 +42,10 @@ use crate::watch::Hub;
 use applier::Applier;
 use barriers::Barriers;
 use core::Role;
-use driver::{Driver, Pace};
+use driver::Driver;
 use inbox::Inbox;
 use log_stage::LogStage;
+use member::{Clock, Member, Pace};
 use shared::Shared;
 use transport::Transport;
 
@@ -56,37 +60,18 @@ pub(crate) struct Parts {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pace: Pace,
+    pub(crate) clock: Clock,
 }
 
 impl Parts {
-    /// Starts the driver on a thread of its own. Whatever ends it unasked is told through `shared`.
-    ///
-    /// # Errors
-    /// When the system has no room for a thread.
-    pub(crate) fn drive(self) -> std::io::Result<JoinHandle<()>> {
-        let shared = Arc::clone(&self.shared);
-        let driver = self.assemble();
-        let work = move || {
-            let outcome = catch_unwind(AssertUnwindSafe(|| driver.run()));
-            let reason = match outcome {
-                Ok(Ok(())) => return,
-                Ok(Err(fatal)) => fatal.to_string(),
-                Err(_) => "the node's thread panicked; the log above says where".to_owned(),
-            };
-            tracing::error!(%reason, "the node stops");
-            shared.set_failed(reason);
-        };
-        std::thread::Builder::new().name("raft".to_owned()).spawn(work)
-    }
-
-    fn assemble(self) -> Driver {
+    /// Puts the driver together without starting it.
+    pub(crate) fn assemble(self) -> Driver {
         let recovery::Started { log, state, core, .. } = self.started;
         let (pace, shared) = (self.pace, self.shared);
-        Driver {
+        let member = Member {
             core,
             log: LogStage::new(log),
             applier: Applier::new(state, self.hub, self.lessor, Arc::clone(&shared), pace.election),
-            inbox: self.inbox,
             shared,
             background: self.background,
             transport: self.transport,
@@ -94,6 +79,26 @@ impl Parts {
             pace,
             barriers: Barriers::default(),
             role: Role::default(),
-        }
+            clock: self.clock,
+        };
+        Driver::new(member, self.inbox)
     }
+}
+
+/// Runs the driver on a thread of its own. Whatever ends it unasked is told through `shared`.
+///
+/// # Errors
+/// When the system has no room for a thread.
+pub(crate) fn run(driver: Driver, shared: Arc<Shared>) -> std::io::Result<JoinHandle<()>> {
+    let work = move || {
+        let outcome = catch_unwind(AssertUnwindSafe(|| driver.run()));
+        let reason = match outcome {
+            Ok(Ok(())) => return,
+            Ok(Err(fatal)) => fatal.to_string(),
+            Err(_) => "the node's thread panicked; the log above says where".to_owned(),
+        };
+        tracing::error!(%reason, "the node stops");
+        shared.set_failed(reason);
+    };
+    std::thread::Builder::new().name("raft".to_owned()).spawn(work)
 }

@@ -14,7 +14,7 @@ use crate::leader::lease_expiry::Renewal;
 
 /// Renews a lease: at once where nothing stands in the way.
 pub(super) fn keep_alive(query: Query, id: LeaseId, freshness: Freshness) -> Reply<Result<Answer, Error>> {
-    let start = Instant::now();
+    let start = (query.clock)();
     if query.is_fresh(freshness)
         && let Some(answer) = renew(&query, id, start)
     {
@@ -50,7 +50,7 @@ pub(super) fn time_to_live(query: &Query, request: LeaseTimeToLiveRequest) -> Re
     if !lessor.is_active() {
         return Err(Error::NotLeader { hint: query.shared.role().leader });
     }
-    let times = lessor.time_to_live(request.id, Instant::now());
+    let times = lessor.time_to_live(request.id, (query.clock)());
     drop(lessor);
     let (ttl, granted_ttl) = times.unwrap_or((-1, 0));
     let keys = if request.keys && times.is_some() { query.reader.lease_keys(request.id) } else { Vec::new() };

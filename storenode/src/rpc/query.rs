@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::leases;
 use crate::leader::lease_expiry::Lessor;
+use crate::raft::member::Clock;
 use crate::raft::shared::Shared;
 use crate::state::Reader;
 
@@ -23,6 +24,7 @@ pub(crate) struct Query {
     pub(crate) reader: Reader,
     pub(crate) shared: Arc<Shared>,
     pub(crate) lessor: Arc<Mutex<Lessor>>,
+    pub(crate) clock: Clock,
 }
 
 impl Query {

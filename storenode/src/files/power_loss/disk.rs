@@ -217,8 +217,11 @@ impl Disk {
         Ok(paths.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
     }
 
-    pub(super) fn lose_power(&mut self) {
-        let survival = SURVIVAL[self.random.random_range(0..SURVIVAL.len())];
+    pub(super) fn draw_survival(&mut self) -> f64 {
+        SURVIVAL[self.random.random_range(0..SURVIVAL.len())]
+    }
+
+    pub(super) fn lose_power(&mut self, survival: f64) {
         for change in std::mem::take(&mut self.pending) {
             if self.random.random_bool(survival) {
                 change.apply(&mut self.durable_entries);

@@ -79,7 +79,7 @@ impl Inode {
         for (sector, old) in std::mem::take(&mut self.unsynced) {
             let new = self.sector(sector);
             let mut content = if random.random_bool(survival) { new } else { old };
-            if random.random_ratio(1, 8) {
+            if survival > 0.0 && survival < 1.0 && random.random_ratio(1, 8) {
                 let tear = random.random_range(0..SECTOR_BYTES);
                 content[..tear].copy_from_slice(&old[..tear]);
                 content[tear..].copy_from_slice(&new[tear..]);

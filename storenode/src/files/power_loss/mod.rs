@@ -52,7 +52,14 @@ impl PowerLoss {
     /// The power goes and comes back: unsynced bytes and directory changes are lost, kept or torn, open
     /// handles die, a pending [`Self::cut_power_after`] is over. Other faults stay as they are.
     pub fn power_loss(&self) {
-        self.disk.lock().lose_power();
+        let mut disk = self.disk.lock();
+        let survival = disk.draw_survival();
+        disk.lose_power(survival);
+    }
+
+    /// A power loss at its worst: nothing unsynced survives.
+    pub fn lose_unsynced(&self) {
+        self.disk.lock().lose_power(0.0);
     }
 
     /// Cuts the power in the middle of the changing operation that follows `operations` further ones. From
@@ -67,9 +74,9 @@ impl PowerLoss {
     }
 
     /// Lets the file sync that follows `syncs` further ones fail, once; what it should have made durable
-    /// is readable until the next power loss and gone then.
-    pub fn fail_sync_after(&self, syncs: u64) {
-        self.disk.lock().faults.syncs_until_failure = Some(syncs);
+    /// is readable until the next power loss and gone then. `None` takes it back.
+    pub fn fail_sync_after(&self, syncs: Option<u64>) {
+        self.disk.lock().faults.syncs_until_failure = syncs;
     }
 
     /// Files together may grow to `bytes`; `None`: without limit. Less than is used now stops all growth.

@@ -38,7 +38,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use ::http::{Request, Response, header};
+use ::http::{Request, Response, Version, header};
 use axum::Router;
 use axum::routing::future::RouteFuture;
 use http_body_util::Either;
@@ -109,7 +109,8 @@ impl<S: Handle, W: Watch> Service<Request<Incoming>> for Etcd<S, W> {
 
 fn is_grpc<B>(request: &Request<B>) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    request.version() == Version::HTTP_2
+        && content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// A response on its way.

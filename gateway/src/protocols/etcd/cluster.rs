@@ -31,7 +31,7 @@ impl<S: Handle> wire::cluster_server::Cluster for Cluster<S> {
         let context = self.0.admit(request.metadata()).await?;
         let call = Request::MemberList { serializable: !request.get_ref().linearizable };
         let answer = self.0.call(context, call).await?;
-        let Response::MemberList(members) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::MemberList(members) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         Ok(tonic::Response::new(wire::MemberListResponse {
             header: Some(self.0.header(&answer.stamp, Revision(0))),
             members: members.into_iter().map(answer::member).collect(),

@@ -32,7 +32,7 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         let context = self.0.admit(&metadata).await?;
         validate::range(&request).map_err(error::status)?;
         let answer = self.0.call(context, Request::Range(convert::range(&request))).await?;
-        let Response::Range(response) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Range(response) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = self.0.header(&answer.stamp, response.revision);
         Ok(tonic::Response::new(answer::range(header, &request, response)))
     }
@@ -56,7 +56,7 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         validate::put(&request).map_err(error::status)?;
         validate::size(&request, self.0.config().max_request_bytes).map_err(error::status)?;
         let answer = self.0.call(context, Request::Put(convert::put(&request))).await?;
-        let Response::Put(response) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Put(response) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = self.0.header(&answer.stamp, response.revision);
         Ok(tonic::Response::new(answer::put(header, response)))
     }
@@ -70,7 +70,7 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         validate::delete_range(&request).map_err(error::status)?;
         validate::size(&request, self.0.config().max_request_bytes).map_err(error::status)?;
         let answer = self.0.call(context, Request::DeleteRange(convert::delete_range(&request))).await?;
-        let Response::DeleteRange(response) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::DeleteRange(response) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = self.0.header(&answer.stamp, response.revision);
         Ok(tonic::Response::new(answer::delete_range(header, response)))
     }
@@ -88,9 +88,10 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
             validate::size(&request, config.max_request_bytes).map_err(error::status)?;
         }
         let answer = self.0.call(context, call).await?;
-        let Response::Txn(response) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Txn(response) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = self.0.header(&answer.stamp, response.revision);
-        Ok(tonic::Response::new(answer::txn(header, &request, response)))
+        let response = answer::txn(header, &request, response).ok_or_else(|| error::mismatched(answer.stamp))?;
+        Ok(tonic::Response::new(response))
     }
 
     async fn compact(
@@ -100,7 +101,7 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         let (metadata, _, request) = request.into_parts();
         let context = self.0.admit(&metadata).await?;
         let answer = self.0.call(context, Request::Compact(convert::compact(&request))).await?;
-        let Response::Compact = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Compact = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = self.0.header(&answer.stamp, answer.stamp.revision);
         Ok(tonic::Response::new(wire::CompactionResponse { header: Some(header) }))
     }

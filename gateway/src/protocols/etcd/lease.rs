@@ -31,7 +31,7 @@ impl<S: Handle> wire::lease_server::Lease for Lease<S> {
         let context = self.0.admit(request.metadata()).await?;
         let call = Request::LeaseGrant(convert::lease_grant(request.get_ref()));
         let answer = self.0.call(context, call).await?;
-        let Response::LeaseGrant(lease) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::LeaseGrant(lease) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         Ok(tonic::Response::new(wire::LeaseGrantResponse {
             header: Some(self.0.header(&answer.stamp, answer.stamp.revision)),
             id: lease.id.0,
@@ -46,7 +46,7 @@ impl<S: Handle> wire::lease_server::Lease for Lease<S> {
     ) -> Result<tonic::Response<wire::LeaseRevokeResponse>, Status> {
         let context = self.0.admit(request.metadata()).await?;
         let answer = self.0.call(context, Request::LeaseRevoke(LeaseId(request.get_ref().id))).await?;
-        let Response::LeaseRevoke = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::LeaseRevoke = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = Some(self.0.header(&answer.stamp, answer.stamp.revision));
         Ok(tonic::Response::new(wire::LeaseRevokeResponse { header }))
     }
@@ -66,7 +66,7 @@ impl<S: Handle> wire::lease_server::Lease for Lease<S> {
         let context = self.0.admit(request.metadata()).await?;
         let call = Request::LeaseTimeToLive(convert::lease_time_to_live(request.get_ref()));
         let answer = self.0.call(context, call).await?;
-        let Response::LeaseTimeToLive(lease) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::LeaseTimeToLive(lease) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         Ok(tonic::Response::new(wire::LeaseTimeToLiveResponse {
             header: Some(self.0.header(&answer.stamp, answer.stamp.revision)),
             id: lease.id.0,
@@ -82,7 +82,7 @@ impl<S: Handle> wire::lease_server::Lease for Lease<S> {
     ) -> Result<tonic::Response<wire::LeaseLeasesResponse>, Status> {
         let context = self.0.admit(request.metadata()).await?;
         let answer = self.0.call(context, Request::LeaseLeases).await?;
-        let Response::LeaseLeases(leases) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::LeaseLeases(leases) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         Ok(tonic::Response::new(wire::LeaseLeasesResponse {
             header: Some(self.0.header(&answer.stamp, answer.stamp.revision)),
             leases: leases.into_iter().map(|lease| wire::LeaseStatus { id: lease.0 }).collect(),

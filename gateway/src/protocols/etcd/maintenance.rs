@@ -39,7 +39,7 @@ impl<S: Handle> wire::maintenance_server::Maintenance for Maintenance<S> {
     ) -> Result<tonic::Response<wire::StatusResponse>, Status> {
         let context = self.0.admit(request.metadata()).await?;
         let answer = self.0.call(context, Request::Status).await?;
-        let Response::Status(status) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Status(status) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         Ok(tonic::Response::new(wire::StatusResponse {
             header: Some(self.0.header(&answer.stamp, answer.stamp.revision)),
             version: VERSION.to_owned(),
@@ -67,7 +67,7 @@ impl<S: Handle> wire::maintenance_server::Maintenance for Maintenance<S> {
         }
         let wanted = request.get_ref().alarm();
         let answer = self.0.call(context, Request::Status).await?;
-        let Response::Status(status) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Status(status) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let mut alarms = alarm::alarms(&status.errors);
         alarms.retain(|alarm| wanted == wire::AlarmType::None || alarm.alarm() == wanted);
         let header = Some(self.0.header(&answer.stamp, answer.stamp.revision));

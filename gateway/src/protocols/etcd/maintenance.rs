@@ -37,7 +37,7 @@ impl<S: Handle> wire::maintenance_server::Maintenance for Maintenance<S> {
         &self,
         request: tonic::Request<wire::StatusRequest>,
     ) -> Result<tonic::Response<wire::StatusResponse>, Status> {
-        let context = self.0.admit(request.metadata()).await?;
+        let context = self.0.context(request.metadata());
         let answer = self.0.call(context, Request::Status).await?;
         let Response::Status(status) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         Ok(tonic::Response::new(wire::StatusResponse {
@@ -61,7 +61,7 @@ impl<S: Handle> wire::maintenance_server::Maintenance for Maintenance<S> {
         &self,
         request: tonic::Request<wire::AlarmRequest>,
     ) -> Result<tonic::Response<wire::AlarmResponse>, Status> {
-        let context = self.0.admit(request.metadata()).await?;
+        let context = self.0.context(request.metadata());
         if request.get_ref().action() != AlarmAction::Get {
             return Err(error::status(ALARM_CHANGES));
         }

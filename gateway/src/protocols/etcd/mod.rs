@@ -6,9 +6,10 @@
 //!                 └ everything else ─► http ─► json (in process)               ┘
 //! ```
 //!
-//! A handler checks (`validate`), translates (`convert`), calls (`caller`) and translates back (`answer`); errors get
+//! Metadata is checked once for all services (`admission`). A handler checks (`validate`), translates (`convert`), calls (`caller`) and translates back (`answer`); errors get
 //! their codes and texts in `error` alone.
 
+mod admission;
 mod alarm;
 mod answer;
 mod auth;

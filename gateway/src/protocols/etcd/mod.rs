@@ -33,6 +33,8 @@ mod range_stream;
 mod receive_limit;
 mod rpc_metrics;
 mod validate;
+mod watch;
+mod watch_codec;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -50,6 +52,7 @@ use tower::Service;
 pub use answer::Identity;
 pub use caller::{Caller, Limits, Settings};
 use grpc::{Grpc, Responding};
+pub use watch::{WatchLimits, WatchService};
 
 use crate::stack::Handle;
 

@@ -7,6 +7,7 @@
 # Packages come from the system's package manager; a Rust that is too old there comes from rustup, into
 # the home directory. sudo only after asking; YES=1 asks nothing. Proxies: http_proxy, https_proxy, no_proxy.
 
+# shellcheck source=scripts/environment.sh
 . "$(dirname "$0")/environment.sh"
 
 rust_minimum=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -77,7 +78,7 @@ rust_packages() {
         dnf) pairs="rust:cargo" ;;
         apk) pairs="rust:cargo" ;;
         brew) pairs="rust:" ;;
-        *) pairs= ;;
+        *) pairs='' ;;
     esac
     for pair in $pairs; do
         if at_least "$(offered "${pair%%:*}")" "$rust_minimum"; then
@@ -91,7 +92,7 @@ rust_packages() {
 lint_package() {
     case $manager:$1 in
         apt-get:*)
-            web=
+            web=''
             case "$(rust_packages) $(dpkg-query -W -f '${Status}' rustc-web 2>/dev/null)" in *rustc-web* | *"ok installed"*) web=1 ;; esac
             case ${web}:$1 in
                 1:clippy) echo rust-web-clippy ;;
@@ -170,7 +171,7 @@ rustup_command='curl --proto =https --tlsv1.2 -sSf https://sh.rustup.rs | sh -s 
 install_rustup_toolchain() {
     if have rustup; then
         echo "Installing the stable Rust with rustup, into $HOME"
-        rustup toolchain install stable --profile minimal && rustup default stable ||
+        { rustup toolchain install stable --profile minimal && rustup default stable; } ||
             die "That did not work: no network? To try again, type: rustup toolchain install stable && rustup default stable"
         return
     fi
@@ -201,7 +202,7 @@ if [ "$manager" = apt-get ]; then
     privileged apt-get update -qq || echo "apt-get update failed; trying with the lists that are here."
 fi
 
-packages= rustup=
+packages='' rustup=''
 for part in $missing; do
     case $part in
         rust)

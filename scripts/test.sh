@@ -4,6 +4,7 @@
 # A test that lacks something prints `SKIPPED name: reason; enable with: command` and returns
 # (tests/src/requirement.rs). Under CI=true or METASTORE_TEST_ALL=1 it fails instead.
 
+# shellcheck source=scripts/environment.sh
 . "$(dirname "$0")/environment.sh"
 
 scripts/build.sh

@@ -49,7 +49,8 @@ impl<S: Handle> Caller<S> {
     /// Checks what comes before the message itself and gives the request its context.
     ///
     /// # Errors
-    /// The status of [`Error::InvalidClientApiVersion`], or of [`Error::NoLeader`] where the client insists on a leader.
+    /// The status of [`Error::InvalidClientApiVersion`], or, where the client insists on a leader, of
+    /// [`Error::NoLeader`].
     pub(super) async fn admit(&self, metadata: &MetadataMap) -> Result<Context, Status> {
         let version_is_text =
             metadata.get(CLIENT_API_VERSION).is_none_or(|version| std::str::from_utf8(version.as_bytes()).is_ok());

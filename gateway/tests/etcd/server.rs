@@ -1,7 +1,4 @@
 //! The etcd protocol on a port of its own, over a small store in memory that knows only what these tests ask.
-#![allow(clippy::unwrap_used, dead_code)]
-
-pub(crate) mod store;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +17,8 @@ use proto::etcdserverpb as wire;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tonic::Status;
+
+use crate::store::Store;
 
 /// Watches have a suite of their own.
 pub(crate) struct NoWatches;
@@ -51,7 +50,7 @@ impl Server {
     pub(crate) async fn start_with(options: Options) -> Self {
         let registry = Registry::new();
         let telemetry = TelemetryLayer::new(&registry, Duration::from_millis(300)).unwrap();
-        let stack = stack(store::Store::default(), telemetry, Duration::from_secs(7));
+        let stack = stack(Store::default(), telemetry, Duration::from_secs(7));
         let identity = Identity { cluster: ClusterId(1), member: Some(MemberId(2)) };
         let caller = Caller::new(stack, identity, Arc::new(Config::default()));
         let service = Etcd::new(caller, NoWatches, &registry).unwrap();

@@ -1,19 +1,16 @@
 //! What the client port answers over HTTP/1, as scripts: one file per behavior.
 //!
-//! `ETCD_ENDPOINT=127.0.0.1:2379 cargo test -p gateway --test json_scripts` asks a real etcd instead, which proves that
+//! `ETCD_ENDPOINT=127.0.0.1:2379 cargo test -p gateway --test etcd scripts` asks a real etcd instead, which proves that
 //! the scripts are true. Headers and revisions are left out there and here, because
 //! they depend on the server and its history.
-#![allow(clippy::unwrap_used)]
-
-mod server;
 
 use std::env;
 use std::error::Error;
 use std::fmt::Write;
 
+use crate::server::{Server, exchange};
 use goldenscript::Context;
 use serde_json::Value;
-use server::{Server, exchange};
 use test_each_file::test_each_path;
 
 test_each_path! { in "gateway/testscripts/etcd" => run }

@@ -1,15 +1,12 @@
 //! How the port treats connections that are slow, broken, many, or open when the server stops.
-#![allow(clippy::unwrap_used)]
-
-mod server;
 
 use std::time::Duration;
 
+use crate::server::{self, Server};
 use futures_util::stream;
 use gateway::config::Config;
 use gateway::protocols::listener::Options;
 use proto::etcdserverpb as wire;
-use server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

@@ -28,7 +28,6 @@ use tokio::time::{Instant, Interval, interval_at};
 use tonic::codegen::BoxFuture;
 use tonic::server::{Grpc, StreamingService};
 use tonic::{Status, Streaming};
-use tower::Service;
 
 use super::Identity;
 use super::watch_codec::{Frame, WatchCodec, fragments};
@@ -82,20 +81,21 @@ impl WatchService {
     }
 }
 
-impl<B> Service<Request<B>> for WatchService
-where
-    B: Body + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
-{
-    type Response = Response<tonic::body::Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Infallible>;
+/// Serves calls of `etcdserverpb.Watch/Watch`.
+pub trait Watches: Clone + Send + Sync + 'static {
+    /// Answers one call.
+    fn respond<B>(&self, request: Request<B>) -> BoxFuture<Response<tonic::body::Body>, Infallible>
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send;
+}
 
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+impl Watches for WatchService {
+    fn respond<B>(&self, request: Request<B>) -> BoxFuture<Response<tonic::body::Body>, Infallible>
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+    {
         let service = self.clone();
         // What is received is limited before it gets here, as for every service.
         let mut grpc = Grpc::new(WatchCodec).max_decoding_message_size(usize::MAX);

@@ -62,7 +62,7 @@ pub(super) fn fragments(frame: Frame, limit: usize) -> VecDeque<Frame> {
 
 /// Frames out, etcd's requests in.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct WatchCodec;
+pub(super) struct WatchCodec;
 
 impl Codec for WatchCodec {
     type Encode = Frame;

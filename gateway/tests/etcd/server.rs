@@ -1,12 +1,13 @@
 //! The etcd protocol on a port of its own, over a small store in memory that knows only what these tests ask.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::config::Config;
 use gateway::middleware::telemetry::TelemetryLayer;
-use gateway::protocols::etcd::{Caller, Etcd, Identity};
+use gateway::protocols::etcd::{Caller, Etcd, Identity, Watches};
 use gateway::protocols::listener::{Options, serve};
 use gateway::stack::stack;
 use http_body_util::{BodyExt, Full};
@@ -17,21 +18,17 @@ use proto::etcdserverpb as wire;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tonic::Status;
+use tonic::codegen::BoxFuture;
 
 use crate::store::Store;
 
 /// Watches have a suite of their own.
+#[derive(Clone)]
 pub(crate) struct NoWatches;
 
-#[tonic::async_trait]
-impl wire::watch_server::Watch for NoWatches {
-    type WatchStream = tokio_stream::Empty<Result<wire::WatchResponse, Status>>;
-
-    async fn watch(
-        &self,
-        _request: tonic::Request<tonic::Streaming<wire::WatchRequest>>,
-    ) -> Result<tonic::Response<Self::WatchStream>, Status> {
-        Err(Status::unimplemented("no watches here"))
+impl Watches for NoWatches {
+    fn respond<B>(&self, _: http::Request<B>) -> BoxFuture<http::Response<tonic::body::Body>, Infallible> {
+        Box::pin(async { Ok(Status::unimplemented("no watches here").into_http()) })
     }
 }
 

@@ -23,7 +23,6 @@ use proto::etcdserverpb::cluster_server::ClusterServer;
 use proto::etcdserverpb::kv_server::KvServer;
 use proto::etcdserverpb::lease_server::LeaseServer;
 use proto::etcdserverpb::maintenance_server::MaintenanceServer;
-use proto::etcdserverpb::watch_server::{Watch, WatchServer};
 use proto::grpc::health::v1::health_server::HealthServer;
 use proto::v3electionpb::election_server::ElectionServer;
 use proto::v3lockpb::lock_server::LockServer;
@@ -34,6 +33,7 @@ use tower::Service;
 use super::admission::Admission;
 use super::caller::Caller;
 use super::receive_limit::Limited;
+use super::watch::Watches;
 use super::rpc_metrics::{MethodMetrics, RpcMetrics};
 use super::{auth, cluster, election, error, health, kv, lease, lock, maintenance};
 use crate::stack::Handle;
@@ -55,7 +55,7 @@ struct Services<S, W> {
     methods: HashMap<String, Method>,
     receive_bytes_max: usize,
     kv: KvServer<kv::Kv<S>>,
-    watch: WatchServer<W>,
+    watch: W,
     lease: LeaseServer<lease::Lease<S>>,
     cluster: ClusterServer<cluster::Cluster<S>>,
     maintenance: MaintenanceServer<maintenance::Maintenance<S>>,
@@ -100,7 +100,7 @@ impl ServiceName {
     }
 }
 
-impl<S: Handle, W: Watch> Grpc<S, W> {
+impl<S: Handle, W: Watches> Grpc<S, W> {
     /// The services, calling through `caller`, with metrics in `registry`.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl<S: Handle, W: Watch> Grpc<S, W> {
             methods: methods(&RpcMetrics::new(registry)?),
             receive_bytes_max: caller.config().receive_limit(),
             kv: KvServer::new(kv::Kv::new(caller.clone())).max_decoding_message_size(NO_LIMIT),
-            watch: WatchServer::new(watch).max_decoding_message_size(NO_LIMIT),
+            watch,
             lease: LeaseServer::new(lease::Lease::new(caller.clone())).max_decoding_message_size(NO_LIMIT),
             cluster: ClusterServer::new(cluster::Cluster::new(caller.clone())).max_decoding_message_size(NO_LIMIT),
             maintenance: MaintenanceServer::new(maintenance::Maintenance::new(caller.clone()))
@@ -146,7 +146,7 @@ fn methods(metrics: &RpcMetrics) -> HashMap<String, Method> {
 impl<S, W, B> Service<Request<B>> for Grpc<S, W>
 where
     S: Handle,
-    W: Watch,
+    W: Watches,
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     type Response = Response<TonicBody>;
@@ -168,7 +168,7 @@ where
         // A clone of a service counts a reference; its future owns everything.
         let response = match method.service {
             ServiceName::Kv => services.kv.clone().call(request),
-            ServiceName::Watch => services.watch.clone().call(request),
+            ServiceName::Watch => services.watch.respond(request),
             ServiceName::Lease => services.lease.clone().call(request),
             ServiceName::Cluster => services.cluster.clone().call(request),
             ServiceName::Maintenance => services.maintenance.clone().call(request),

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use internal_proto::{KeyRange, RangeRequest, Request as Question, Response as Reply};
 use prometheus::{IntCounter, Opts, Registry, TextEncoder};
 use proto::etcdserverpb::AlarmType;
-use proto::etcdserverpb::watch_server::Watch;
 
+use super::watch::Watches;
 use super::caller::Caller;
 use super::grpc::Grpc;
 use super::{CLUSTER_VERSION, STORAGE_VERSION, VERSION, alarm, error, json};
@@ -25,7 +25,7 @@ use crate::stack::Handle;
 ///
 /// # Errors
 /// When the registry has metrics of these names already.
-pub(super) fn routes<S: Handle, W: Watch>(
+pub(super) fn routes<S: Handle, W: Watches>(
     caller: Caller<S>,
     grpc: Grpc<S, W>,
     registry: Registry,

@@ -34,6 +34,8 @@ mod range_stream;
 mod receive_limit;
 mod rpc_metrics;
 mod validate;
+mod watch;
+mod watch_codec;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -45,12 +47,12 @@ use axum::routing::future::RouteFuture;
 use http_body_util::Either;
 use hyper::body::Incoming;
 use prometheus::Registry;
-use proto::etcdserverpb::watch_server::Watch;
 use tower::Service;
 
 pub use answer::Identity;
 pub use caller::Caller;
 use grpc::{Grpc, Responding};
+pub use watch::{WatchLimits, WatchService, Watches};
 
 use crate::stack::Handle;
 
@@ -75,7 +77,7 @@ impl<S, W> Clone for Etcd<S, W> {
     }
 }
 
-impl<S: Handle, W: Watch> Etcd<S, W> {
+impl<S: Handle, W: Watches> Etcd<S, W> {
     /// The protocol over a stack, with watches from `watch` and metrics in `registry`.
     ///
     /// # Errors
@@ -90,7 +92,7 @@ impl<S: Handle, W: Watch> Etcd<S, W> {
 /// A body from gRPC or from everything else.
 pub type EtcdBody = Either<tonic::body::Body, axum::body::Body>;
 
-impl<S: Handle, W: Watch> Service<Request<Incoming>> for Etcd<S, W> {
+impl<S: Handle, W: Watches> Service<Request<Incoming>> for Etcd<S, W> {
     type Response = Response<EtcdBody>;
     type Error = Infallible;
     type Future = Serving;

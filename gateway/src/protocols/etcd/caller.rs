@@ -17,66 +17,33 @@ use tonic::metadata::MetadataMap;
 use super::answer::Identity;
 use super::error;
 use crate::call::{Call, Context, Protocol, RequestId};
+use crate::config::Config;
 use crate::stack::Handle;
-
-/// What the operator and the cluster decide about the etcd protocol.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Whom headers name.
-    pub identity: Identity,
-    /// What one request may hold.
-    pub limits: Limits,
-}
-
-/// What one request may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of a write, as etcd would log it: `--max-request-bytes`.
-    pub request_bytes_max: usize,
-    /// Operations of each list of a transaction: `--max-txn-ops`.
-    pub operations_max: usize,
-}
-
-/// etcd receives messages so many bytes above the limit for writes, to refuse those with an error of its own.
-const RECEIVE_OVERHEAD: usize = 512 * 1024;
-
-impl Limits {
-    /// The largest message that is received, in bytes.
-    #[must_use]
-    pub const fn receive_bytes_max(&self) -> usize {
-        self.request_bytes_max.saturating_add(RECEIVE_OVERHEAD)
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { request_bytes_max: 1_572_864, operations_max: 128 }
-    }
-}
 
 /// Makes calls for the services of one listener.
 #[derive(Clone)]
 pub struct Caller<S> {
     stack: S,
-    settings: Settings,
+    identity: Identity,
+    config: Arc<Config>,
     request_ids: Arc<AtomicU64>,
 }
 
 impl<S: Handle> Caller<S> {
-    /// Calls go into `stack`.
+    /// Calls go into `stack`, headers name `identity`.
     #[must_use]
-    pub fn new(stack: S, settings: Settings) -> Self {
-        Self { stack, settings, request_ids: Arc::default() }
+    pub fn new(stack: S, identity: Identity, config: Arc<Config>) -> Self {
+        Self { stack, identity, config, request_ids: Arc::default() }
     }
 
-    /// What one request may hold.
-    pub(super) const fn limits(&self) -> Limits {
-        self.settings.limits
+    /// What clients may ask for.
+    pub(super) fn config(&self) -> &Config {
+        &self.config
     }
 
     /// A full header.
     pub(super) fn header(&self, stamp: &Stamp, revision: Revision) -> ResponseHeader {
-        self.settings.identity.header(stamp, revision)
+        self.identity.header(stamp, revision)
     }
 
     /// Checks what comes before the message itself and gives the request its context.

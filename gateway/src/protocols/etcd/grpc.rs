@@ -106,7 +106,7 @@ impl<S: Handle, W: Watch> Grpc<S, W> {
     pub(super) fn new(caller: &Caller<S>, watch: W, registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self(Arc::new(Services {
             methods: methods(&RpcMetrics::new(registry)?),
-            receive_bytes_max: caller.limits().receive_bytes_max(),
+            receive_bytes_max: caller.config().receive_limit(),
             kv: KvServer::new(kv::Kv::new(caller.clone())).max_decoding_message_size(NO_LIMIT),
             watch: WatchServer::new(watch).max_decoding_message_size(NO_LIMIT),
             lease: LeaseServer::new(lease::Lease::new(caller.clone())).max_decoding_message_size(NO_LIMIT),

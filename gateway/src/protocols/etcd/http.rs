@@ -30,13 +30,17 @@ pub(super) fn routes<S: Handle, W: Watch>(
     grpc: Grpc<S, W>,
     registry: Registry,
 ) -> Result<Router, prometheus::Error> {
+    let mut routes = Router::new();
+    if caller.config().json_gateway {
+        routes = routes
+            .route("/v3/{*path}", any(json::serve).with_state(grpc.clone()))
+            .route("/v3beta/{*path}", any(json::serve).with_state(grpc));
+    }
     let health = Health::new(caller, &registry)?;
-    Ok(Router::new()
+    Ok(routes
         .route("/health", any(serve_health).with_state(health))
         .route("/version", any(serve_version))
         .route("/metrics", any(serve_metrics).with_state(registry))
-        .route("/v3/{*path}", any(json::serve).with_state(grpc.clone()))
-        .route("/v3beta/{*path}", any(json::serve).with_state(grpc))
         .fallback(not_found)
         .layer(from_fn(share_across_origins)))
 }

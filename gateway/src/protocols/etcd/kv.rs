@@ -54,7 +54,7 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         let (metadata, _, request) = request.into_parts();
         let context = self.0.admit(&metadata).await?;
         validate::put(&request).map_err(error::status)?;
-        validate::size(&request, self.0.limits().request_bytes_max).map_err(error::status)?;
+        validate::size(&request, self.0.config().max_request_bytes).map_err(error::status)?;
         let answer = self.0.call(context, Request::Put(convert::put(&request))).await?;
         let Response::Put(response) = answer.response else { return Err(error::mismatched(&answer)) };
         let header = self.0.header(&answer.stamp, response.revision);
@@ -68,7 +68,7 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         let (metadata, _, request) = request.into_parts();
         let context = self.0.admit(&metadata).await?;
         validate::delete_range(&request).map_err(error::status)?;
-        validate::size(&request, self.0.limits().request_bytes_max).map_err(error::status)?;
+        validate::size(&request, self.0.config().max_request_bytes).map_err(error::status)?;
         let answer = self.0.call(context, Request::DeleteRange(convert::delete_range(&request))).await?;
         let Response::DeleteRange(response) = answer.response else { return Err(error::mismatched(&answer)) };
         let header = self.0.header(&answer.stamp, response.revision);
@@ -81,11 +81,11 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
     ) -> Result<tonic::Response<wire::TxnResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let context = self.0.admit(&metadata).await?;
-        let limits = self.0.limits();
-        validate::txn(&request, limits.operations_max).map_err(error::status)?;
+        let config = self.0.config();
+        validate::txn(&request, config.max_txn_ops).map_err(error::status)?;
         let call = Request::Txn(convert::txn(&request));
         if call.route() == internal_proto::Route::Write {
-            validate::size(&request, limits.request_bytes_max).map_err(error::status)?;
+            validate::size(&request, config.max_request_bytes).map_err(error::status)?;
         }
         let answer = self.0.call(context, call).await?;
         let Response::Txn(response) = answer.response else { return Err(error::mismatched(&answer)) };

@@ -48,7 +48,7 @@ use proto::etcdserverpb::watch_server::Watch;
 use tower::Service;
 
 pub use answer::Identity;
-pub use caller::{Caller, Limits, Settings};
+pub use caller::Caller;
 use grpc::{Grpc, Responding};
 
 use crate::stack::Handle;

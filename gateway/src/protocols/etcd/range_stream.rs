@@ -77,7 +77,7 @@ impl<S: Handle> Pages<S> {
             Some(next_key) if page.more && self.left > 0 => {
                 self.asked.range.start = next_key;
                 let message = wire::RangeResponse { kvs: page.kvs, ..wire::RangeResponse::default() };
-                let bytes_target = self.caller.limits().request_bytes_max;
+                let bytes_target = self.caller.config().max_request_bytes;
                 self.page_keys = adjusted(self.page_keys, message.encoded_len(), bytes_target).min(self.left);
                 Ok((wire::RangeStreamResponse { range_response: Some(message) }, Some(self)))
             }

@@ -171,7 +171,8 @@ install_packages() {
     $(typed '' "$@")"
 }
 
-rustup_command='curl --proto =https --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal'
+# The installer from the host that serves the toolchains too, so that one open host is enough.
+rustup_command='curl --proto =https --tlsv1.2 -sSfo rustup.sh https://static.rust-lang.org/rustup/rustup-init.sh && sh rustup.sh -y --profile minimal'
 
 install_rustup_toolchain() {
     if have rustup; then
@@ -181,8 +182,10 @@ install_rustup_toolchain() {
         return
     fi
     echo "This system offers no Rust $rust_minimum or newer. Installing it with rustup, into $HOME"
-    sh -c "$rustup_command --no-modify-path" || die "That did not work: no network? To try again, type:
+    work=$(mktemp -d)
+    (cd "$work" && sh -c "$rustup_command --no-modify-path") || die "That did not work: no network? To try again, type:
     $rustup_command"
+    rm -r "$work"
     PATH="$HOME/.cargo/bin:$PATH"
 }
 
@@ -229,8 +232,9 @@ fi
 # shellcheck disable=SC2086
 [ -z "$packages" ] || install_packages $packages
 [ -z "$rustup" ] || install_rustup_toolchain
+# Only now: a new Rust comes without the clippy and rustfmt of the old one.
 if have rustup; then
-    case $missing in *clippy* | *rustfmt*) rustup component add clippy rustfmt ;; esac
+    case "$(missing_parts "$@")" in *clippy* | *rustfmt*) rustup component add clippy rustfmt ;; esac
 fi
 case $missing in *"go "*) scripts/go-toolchain.sh ;; esac
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gateway::middleware::telemetry::TelemetryLayer;
-use gateway::protocols::etcd::{Caller, Etcd, Identity, Limits, Settings, WatchService};
+use gateway::protocols::etcd::{Caller, Etcd, Identity, WatchService};
 use gateway::protocols::listener::{self, Options};
 use gateway::router::Router;
 use gateway::{stack::stack, watch};
@@ -94,11 +94,10 @@ fn etcd(
     let router = Router::new(Arc::clone(&store));
     let floor = Arc::clone(router.floor());
     let identity = Identity { cluster: storenode.cluster_id, member: Some(storenode.member_id) };
-    let limits = Limits { request_bytes_max: gateway.max_request_bytes, operations_max: gateway.max_txn_ops };
     let stack = stack(router, TelemetryLayer::new(registry, gateway.slow_request)?, server_timeout);
     let hub = Arc::new(watch::Hub::new(store, floor));
     let watch = WatchService::new(hub, identity, gateway);
-    Ok(Etcd::new(Caller::new(stack, Settings { identity, limits }), watch, registry)?)
+    Ok(Etcd::new(Caller::new(stack, identity, Arc::new(gateway.clone())), watch, registry)?)
 }
 
 impl Serving {

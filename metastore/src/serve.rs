@@ -96,7 +96,7 @@ fn etcd(
     let identity = Identity { cluster: storenode.cluster_id, member: Some(storenode.member_id) };
     let stack = stack(router, TelemetryLayer::new(registry, gateway.slow_request)?, server_timeout);
     let hub = Arc::new(watch::Hub::new(store, floor));
-    let watch = WatchService::new(hub, identity, gateway);
+    let watch = WatchService::new(hub, identity, ::gateway::protocols::etcd::WatchLimits { fragment_bytes: gateway.receive_limit(), progress_interval: gateway.watch_progress_interval });
     Ok(Etcd::new(Caller::new(stack, identity, Arc::new(gateway.clone())), watch, registry)?)
 }
 

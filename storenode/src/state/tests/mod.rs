@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod concurrent;
 mod hash;
 mod model;
 mod notation;

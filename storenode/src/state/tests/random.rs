@@ -237,7 +237,7 @@ fn check_revision(reader: &Reader, model: &Model, at: Revision) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn the_state_agrees_with_the_model(steps in proptest::collection::vec(step(), 1..60)) {
         let mut run = Run::new();

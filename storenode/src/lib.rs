@@ -1,4 +1,17 @@
-//! The crate's rooms come to life one by one.
+//! The replicated storage node.
 
+mod background;
+pub mod config;
 pub mod engine;
+pub mod files;
+mod leader;
+pub mod log;
+mod metrics;
+mod node;
+mod raft;
+mod rpc;
 pub mod state;
+pub mod watch;
+
+pub use node::{Node, Passes, StartError, Surroundings, Tuning};
+pub use raft::transport::{NoPeers, PeerMessage, Transport};

@@ -1,1 +1,3 @@
-//! The crate's rooms come to life one by one.
+//! What the suites in `tests/` share.
+
+pub mod requirement;

@@ -12,6 +12,7 @@
 //! engine; a read takes a limit, so no lock is held for longer than one chunk. A read or write that fails has no result
 //! that every node would reach alike, so there is no error to return: the engine panics, and that stops the node.
 
+pub mod checkpoint;
 pub mod encoded;
 pub mod keys;
 pub mod loading;

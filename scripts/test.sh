@@ -1,0 +1,22 @@
+#!/bin/sh
+# All tests, then each skip with its reason, then the counts. Arguments go to `cargo test`.
+#
+# A test that lacks something prints `SKIPPED name: reason; enable with: command` and returns
+# (tests/src/requirement.rs). Under CI=true or METASTORE_TEST_ALL=1 it fails instead.
+
+# shellcheck source=scripts/environment.sh
+. "$(dirname "$0")/environment.sh"
+
+scripts/build.sh
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# A pipe has the status of its end: cargo's goes through a file.
+{
+    status=0
+    cargo test --release --workspace --locked --no-fail-fast "$@" 2>&1 || status=$?
+    echo "$status" >"$work/status"
+} | tee "$work/log"
+
+awk -v all="${METASTORE_TEST_ALL:-}" -v ci="${CI:-}" -v status="$(cat "$work/status")" \
+    -f scripts/count-tests.awk "$work/log"

@@ -45,6 +45,16 @@ async fn a_message_over_the_limit_is_refused_and_the_connection_survives() {
 }
 
 #[tokio::test]
+async fn the_limit_holds_for_json_too() {
+    let server = Server::start().await;
+    let value = "A".repeat(2_200_000 / 3 * 4);
+    let json = format!(r#"{{"key":"YWI=","value":"{value}"}}"#);
+    let (status, _, body) = server::exchange(&server.address.to_string(), "POST", "/v3/kv/put", json).await;
+    let text = "grpc: received message larger than max (2200008 vs. 2097152)";
+    assert_eq!((status, body), (429, format!(r#"{{"code":8,"message":"{text}"}}"#)));
+}
+
+#[tokio::test]
 async fn what_is_not_served_says_so() {
     let server = Server::start().await;
     let mut grpc = tonic::client::Grpc::new(server.channel().await);

@@ -14,7 +14,6 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use internal_proto::{ClusterId, MemberId};
 use prometheus::Registry;
-use proto::etcdserverpb as wire;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tonic::Status;

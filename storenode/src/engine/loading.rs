@@ -1,17 +1,18 @@
 //! Filling an empty engine from the records of a view: a checkpoint's or another node's.
 //!
 //! ```text
-//!  versions in the order of history ──► each supersedes what is live of its key ──► Live, Version, Change
+//!  versions in the order of history ──► each supersedes what is live of its key ──► Live, Version, Change,
+//!                                                                                   keys of leases
 //!  small records                    ──► as they are
-//!  finish(position)                 ──► leases' keys derived from Live; only now the engine has a position
+//!  finish(position)                 ──► only now the engine has a position
 //! ```
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use internal_proto::{KeyRange, KeyValue, LeaseId};
+use internal_proto::{KeyValueFields, LeaseId};
 
-use super::{Batch, CHUNK, Engine, NewVersion, Position, SmallKey, Version};
+use super::{Batch, Engine, NewVersion, Position, SmallKey, Version};
 
 /// A load under way. An engine whose load was not finished has no position and is worth nothing.
 pub struct Loading<'a> {
@@ -27,18 +28,27 @@ impl<'a> Loading<'a> {
 
     /// Adds the next versions, in the order of history.
     pub fn versions(&mut self, versions: Vec<Version>) {
-        let mut live: HashMap<Bytes, Option<Version>> = HashMap::new();
-        let mut batch = Batch::default();
-        for version in versions {
-            let key = Bytes::copy_from_slice(version.kv.key());
-            let now = (!version.is_tombstone()).then(|| version.clone());
-            let previous = match live.insert(key, now) {
-                Some(previous) => previous,
-                None => self.engine.live(version.kv.key()),
+        let mut live: HashMap<&[u8], Option<&Version>> = HashMap::with_capacity(versions.len());
+        let mut superseded = Vec::with_capacity(versions.len());
+        let mut small = Vec::new();
+        for version in &versions {
+            let fields = version.kv.fields();
+            let now = (!version.is_tombstone()).then_some(version);
+            let previous = match live.insert(fields.key, now) {
+                Some(previous) => previous.cloned(),
+                // Compaction takes a key's versions oldest first, so nothing is left from before its creation. Saves
+                // a lookup for every key.
+                None if fields.version == 1 => None,
+                None => self.engine.live(fields.key),
             };
-            batch.versions.push(NewVersion { version, previous });
+            let detached = previous.as_ref().and_then(|previous| lease_key(&previous.kv.fields()));
+            small.extend(detached.map(|key| (key, None)));
+            small.extend(lease_key(&fields).map(|key| (key, Some(Bytes::new()))));
+            superseded.push(previous);
         }
-        self.engine.write(&batch);
+        let new = versions.into_iter().zip(superseded);
+        let versions = new.map(|(version, previous)| NewVersion { version, previous }).collect();
+        self.engine.write(&Batch { versions, small, ..Batch::default() });
     }
 
     /// Adds small records.
@@ -49,24 +59,12 @@ impl<'a> Loading<'a> {
 
     /// Completes the load.
     pub fn finish(self, position: Position) {
-        let mut range = KeyRange::all();
-        loop {
-            let chunk = self.engine.scan_live(&range, CHUNK);
-            let small = chunk.iter().filter_map(|version| lease_key(&version.kv)).collect();
-            self.engine.write(&Batch { small, ..Batch::default() });
-            match chunk.last() {
-                Some(last) if chunk.len() == CHUNK => range.start = after(last.kv.key()),
-                _ => break,
-            }
-        }
         self.engine.write(&Batch { position: Some(position), ..Batch::default() });
     }
 }
 
-fn lease_key(kv: &KeyValue) -> Option<(SmallKey, Option<Bytes>)> {
-    let fields = kv.fields();
-    let attached = fields.lease != LeaseId(0);
-    attached.then(|| (SmallKey::LeaseKey(fields.lease, Bytes::copy_from_slice(fields.key)), Some(Bytes::new())))
+fn lease_key(fields: &KeyValueFields<'_>) -> Option<SmallKey> {
+    (fields.lease != LeaseId(0)).then(|| SmallKey::LeaseKey(fields.lease, Bytes::copy_from_slice(fields.key)))
 }
 
 /// The least key above this one.

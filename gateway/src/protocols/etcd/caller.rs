@@ -1,7 +1,7 @@
 //! The way from a handler into the stack: what every RPC does with its metadata, once.
 //!
 //! ```text
-//!  metadata ──admit──► Context ──┐
+//!  metadata ─────────► Context ──┐
 //!  message ──validate, convert──► Call ──stack──► Answer ──answer──► message
 //! ```
 
@@ -46,38 +46,26 @@ impl<S: Handle> Caller<S> {
         self.identity.header(stamp, revision)
     }
 
-    /// Checks what comes before the message itself and gives the request its context.
+    /// The context of a request with metadata.
+    pub(super) fn context(&self, metadata: &MetadataMap) -> Context {
+        let timeout = metadata.get(TIMEOUT).and_then(|timeout| parse_timeout(timeout.as_bytes()));
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Context { deadline, ..self.background() }
+    }
+
+    /// The context of a request without a deadline of its own.
+    pub(super) fn background(&self) -> Context {
+        let id = RequestId(self.request_ids.fetch_add(1, Ordering::Relaxed));
+        Context { id, deadline: None, protocol: Protocol::Etcd }
+    }
+
+    /// Whether the cluster has a leader, as far as the node behind the stack knows.
     ///
     /// # Errors
-    /// The status of [`Error::InvalidClientApiVersion`], or, where the client insists on a leader, of
-    /// [`Error::NoLeader`].
-    pub(super) async fn admit(&self, metadata: &MetadataMap) -> Result<Context, Status> {
-        let version_is_text =
-            metadata.get(CLIENT_API_VERSION).is_none_or(|version| std::str::from_utf8(version.as_bytes()).is_ok());
-        if !version_is_text {
-            return Err(error::status(Error::InvalidClientApiVersion));
-        }
-        let context = self.context(metadata.get(TIMEOUT).and_then(|timeout| parse_timeout(timeout.as_bytes())));
-        if metadata.get(REQUIRE_LEADER).is_some_and(|value| value.as_bytes() == b"true") {
-            self.require_leader(context).await?;
-        }
-        Ok(context)
-    }
-
-    /// The context of a request without metadata, or of a further one of a stream.
-    pub(super) fn context(&self, timeout: Option<Duration>) -> Context {
-        Context {
-            id: RequestId(self.request_ids.fetch_add(1, Ordering::Relaxed)),
-            deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-            protocol: Protocol::Etcd,
-        }
-    }
-
-    async fn require_leader(&self, context: Context) -> Result<(), Status> {
-        match self.call(context, Request::Status).await?.response {
-            Response::Status(status) if status.leader.is_none() => Err(error::status(Error::NoLeader)),
-            _ => Ok(()),
-        }
+    /// Those of the stack.
+    pub(super) async fn has_leader(&self) -> Result<bool, Error> {
+        let answer = self.ask(self.background(), Request::Status).await?;
+        Ok(!matches!(answer.response, Response::Status(status) if status.leader.is_none()))
     }
 
     /// Sends a request through the stack.
@@ -99,8 +87,6 @@ impl<S: Handle> Caller<S> {
     }
 }
 
-const CLIENT_API_VERSION: &str = "client-api-version";
-const REQUIRE_LEADER: &str = "hasleader";
 const TIMEOUT: &str = "grpc-timeout";
 
 /// gRPC's own form of a duration: up to eight digits and a unit.

@@ -5,7 +5,7 @@
 //! Invariant: no other file of the gateway makes a gRPC status.
 
 use http::StatusCode;
-use internal_proto::{Answer, Error};
+use internal_proto::{Error, Stamp};
 use tonic::{Code, Status};
 
 /// The status that clients of etcd get for an error.
@@ -223,7 +223,7 @@ const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
 
 /// An answer to another question than was asked: a defect of the store.
 #[must_use]
-pub fn mismatched(answer: &Answer) -> Status {
-    tracing::error!(member = answer.stamp.member.0, "the answer does not fit the request");
+pub fn mismatched(stamp: Stamp) -> Status {
+    tracing::error!(member = stamp.member.0, "the answer does not fit the request");
     Status::new(Code::Internal, "the answer does not fit the request")
 }

@@ -30,6 +30,7 @@ use tonic::body::Body as TonicBody;
 use tonic::codegen::BoxFuture;
 use tower::Service;
 
+use super::admission::Admission;
 use super::caller::Caller;
 use super::receive_limit::Limited;
 use super::watch::Watches;
@@ -50,6 +51,7 @@ impl<S, W> Clone for Grpc<S, W> {
 }
 
 struct Services<S, W> {
+    caller: Caller<S>,
     methods: HashMap<String, Method>,
     receive_bytes_max: usize,
     kv: KvServer<kv::Kv<S>>,
@@ -105,6 +107,7 @@ impl<S: Handle, W: Watches> Grpc<S, W> {
     /// When the registry has metrics of these names already.
     pub(super) fn new(caller: &Caller<S>, watch: W, registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self(Arc::new(Services {
+            caller: caller.clone(),
             methods: methods(&RpcMetrics::new(registry)?),
             receive_bytes_max: caller.config().receive_limit(),
             kv: KvServer::new(kv::Kv::new(caller.clone())).max_decoding_message_size(NO_LIMIT),
@@ -160,6 +163,7 @@ where
             return Responding::Refused(Some(refuse(request.uri().path()).into_http()));
         };
         let start = method.metrics.start();
+        let admission = Admission::of(request.headers());
         let request = request.map(|body| Limited::new(body, services.receive_bytes_max));
         // A clone of a service counts a reference; its future owns everything.
         let response = match method.service {
@@ -173,6 +177,7 @@ where
             ServiceName::Election => services.election.clone().call(request),
             ServiceName::Health => services.health.clone().call(request),
         };
+        let response = admission.before(response, &services.caller);
         Responding::Called { response, metrics: Arc::clone(&method.metrics), start }
     }
 }

@@ -83,7 +83,7 @@ impl<S: Handle> Health<S> {
 
     /// Why the node is not healthy, if so: alarms first, then the leader, then a read.
     async fn check(&self, query: &HealthQuery) -> Result<(), String> {
-        if let Ok(answer) = self.caller.ask(self.caller.context(None), Question::Status).await
+        if let Ok(answer) = self.caller.ask(self.caller.background(), Question::Status).await
             && let Reply::Status(status) = answer.response
         {
             for alarm in alarm::alarms(&status.errors) {
@@ -102,7 +102,7 @@ impl<S: Handle> Health<S> {
             serializable: query.serializable,
             ..RangeRequest::default()
         };
-        let outcome = self.caller.ask(self.caller.context(None), Question::Range(read)).await;
+        let outcome = self.caller.ask(self.caller.background(), Question::Range(read)).await;
         outcome.map(|_| ()).map_err(|failure| format!("RANGE ERROR:{}", error::wire(failure).1))
     }
 }

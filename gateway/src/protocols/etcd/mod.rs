@@ -6,9 +6,10 @@
 //!                 └ everything else ─► http ─► json (in process)               ┘
 //! ```
 //!
-//! A handler checks (`validate`), translates (`convert`), calls (`caller`) and translates back (`answer`); errors get
+//! Metadata is checked once for all services (`admission`). A handler checks (`validate`), translates (`convert`), calls (`caller`) and translates back (`answer`); errors get
 //! their codes and texts in `error` alone.
 
+mod admission;
 mod alarm;
 mod answer;
 mod auth;
@@ -40,7 +41,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use ::http::{Request, Response, header};
+use ::http::{Request, Response, Version, header};
 use axum::Router;
 use axum::routing::future::RouteFuture;
 use http_body_util::Either;
@@ -111,7 +112,8 @@ impl<S: Handle, W: Watches> Service<Request<Incoming>> for Etcd<S, W> {
 
 fn is_grpc<B>(request: &Request<B>) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    request.version() == Version::HTTP_2
+        && content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// A response on its way.

@@ -66,7 +66,7 @@ impl<S: Handle> Pages<S> {
             self.asked.limit = self.page_keys;
         }
         let answer = self.caller.call(self.context, Request::Range(self.asked.clone())).await?;
-        let Response::Range(page) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Range(page) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let first = *self.first.get_or_insert(FirstPage { revision: page.revision, count: page.count });
         // What follows must not see later writes, and needs no barrier of its own.
         self.asked.revision.get_or_insert(page.revision);

@@ -127,8 +127,8 @@ fn every_exchanged_missing_repeated_or_foreign_chunk_is_refused() {
     let other_index = checkpoint(&PowerLoss::new(2), 1).1;
     assert_eq!(other_index.len(), refused.bytes.len());
     for (number, chunk) in chunks.iter().enumerate() {
-        for other in 0..number {
-            refused.check("exchanged", exchange(&refused.bytes, number, other), Some(chunks[other].start));
+        for (other, first) in chunks[..number].iter().enumerate() {
+            refused.check("exchanged", exchange(&refused.bytes, number, other), Some(first.start));
         }
         refused.check("missing", without(&refused.bytes, number), Some(chunk.start));
         let repeated = [&refused.bytes[..chunk.end], &refused.bytes[chunk.start..]].concat();

@@ -125,10 +125,11 @@ fn a_power_loss_at_any_moment_leaves_the_old_checkpoint_or_the_new_one() {
 
 #[test]
 fn syncs_that_do_nothing_are_found() {
-    let found = (0..SEEDS).filter(|&seed| {
+    let seeds = SEEDS / 8;
+    let found = (0..seeds).filter(|&seed| {
         let mut torture = Torture::new(seed);
         torture.files.ignore_syncs(true);
         torture.run().is_err()
     });
-    assert!(found.count() as u64 > SEEDS / 2);
+    assert!(found.count() as u64 > seeds / 2);
 }

@@ -25,7 +25,9 @@ use crate::binary::Program;
 use crate::process::StartFailure;
 
 /// How long a system may take to say what the other one has already said.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The same once it is known that something differs, and the shortest sequence is searched.
+const IMPATIENCE: Duration = Duration::from_secs(2);
 
 /// Two systems that are asked the same.
 pub struct Pair {
@@ -35,6 +37,7 @@ pub struct Pair {
     changed: Arc<Notify>,
     /// Watches of this pair's streams may still be catching up.
     catching_up: bool,
+    patience: Duration,
 }
 
 /// The first operation whose answers differ.
@@ -82,7 +85,13 @@ impl Pair {
             position: Position::default(),
             changed: Arc::default(),
             catching_up: false,
+            patience: PATIENCE,
         })
+    }
+
+    /// Waits less long for what may never come.
+    pub const fn hurry(&mut self) {
+        self.patience = IMPATIENCE;
     }
 
     /// Runs the sequence, and waits at its end for what watches still have to say.

@@ -15,9 +15,10 @@ const BUDGET: Duration = Duration::from_secs(90);
 /// # Errors
 /// The mismatch with the seed's name, the shortened sequence and its own mismatch.
 pub async fn check(right: Program, fault: Option<Fault>, operations: &[Operation]) -> Result<(), String> {
-    let Some(first) = attempt(right, fault, operations).await? else { return Ok(()) };
+    let Err(first) = start(right, fault).await?.run(operations).await else { return Ok(()) };
     let (shortest, last) = shrink(right, fault, operations, first.clone()).await?;
     let mut pair = start(right, fault).await?;
+    pair.hurry();
     let lines = pair.transcript(&shortest).await.join("\n");
     Err(format!("{first}\n\nshortened to {} operations:\n{lines}\n\nwhere {last}", shortest.len()))
 }
@@ -50,7 +51,9 @@ async fn shrink(
 }
 
 async fn attempt(right: Program, fault: Option<Fault>, operations: &[Operation]) -> Result<Option<Mismatch>, String> {
-    Ok(start(right, fault).await?.run(operations).await.err())
+    let mut pair = start(right, fault).await?;
+    pair.hurry();
+    Ok(pair.run(operations).await.err())
 }
 
 async fn start(right: Program, fault: Option<Fault>) -> Result<Pair, String> {

@@ -7,7 +7,7 @@
 //! etcd orders the responses of different watches of a stream as it likes, so each watch is a sequence of its own,
 //! named by the number of its creation: ids are used again after a cancellation.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use internal_proto::Event;
@@ -69,6 +69,9 @@ pub struct Log {
     pub progress: VecDeque<i64>,
     /// The revision of the last event of the sentinel.
     pub sentinel: i64,
+    /// Watches that a compaction ended: etcd keeps their ids, and answers no progress request, until the client
+    /// cancels them too.
+    pub compacted: BTreeSet<i64>,
     /// Rules that the server broke.
     pub broken: Option<String>,
     numbers: BTreeMap<i64, usize>,
@@ -120,6 +123,9 @@ impl Log {
             first = false;
         }
         if response.canceled {
+            if response.compact_revision != 0 {
+                self.compacted.insert(response.watch_id);
+            }
             let content =
                 Content::Canceled { compact_revision: response.compact_revision, reason: response.cancel_reason };
             self.watches[number].push_back(Item { revision, first: true, content });

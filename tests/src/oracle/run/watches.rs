@@ -13,7 +13,7 @@ use super::super::operation::{Operation, Stream};
 use super::super::symbol::Chosen;
 use super::super::system::System;
 use super::super::watching::{Content, Item, Log, SENTINEL_KEY, WatchStream};
-use super::{DEADLINE, Difference, Pair};
+use super::{Difference, Pair};
 
 /// A progress request may be dropped while a watch catches up, so it is sent again.
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
@@ -65,14 +65,19 @@ impl Pair {
         self.open(stream).await?;
         self.settle().await?;
         tokio::join!(stream_of(&self.left, stream).cancel(id), stream_of(&self.right, stream).cancel(id));
+        self.fence(stream).await?;
+        self.settle().await
+    }
+
+    /// Both systems have read all requests of the stream so far.
+    async fn fence(&self, stream: Stream) -> Result<(), Difference> {
         let refused =
             || WatchCreateRequest { key: b"a".as_slice().into(), start_revision: -1, ..WatchCreateRequest::default() };
         tokio::join!(
             stream_of(&self.left, stream).create(refused()),
             stream_of(&self.right, stream).create(refused())
         );
-        self.created(stream).await?;
-        self.settle().await
+        self.created(stream).await
     }
 
     pub(super) async fn progress(&mut self, stream: Stream) -> Result<(), Difference> {
@@ -81,6 +86,7 @@ impl Pair {
         if stream.looks_ahead() {
             // Not answered while a watch waits for its first revision; the next settling compares the answers.
             tokio::join!(stream_of(&self.left, stream).progress(), stream_of(&self.right, stream).progress());
+            self.fence(stream).await?;
             return self.settle().await;
         }
         self.answered_progress(stream).await
@@ -90,7 +96,7 @@ impl Pair {
     async fn answered_progress(&self, stream: Stream) -> Result<(), Difference> {
         let current = self.position.current;
         for system in [&self.left, &self.right] {
-            let deadline = Instant::now() + DEADLINE;
+            let deadline = Instant::now() + self.patience;
             while !log(system, stream, |log| log.progress.contains(&current)) {
                 self.unbroken()?;
                 if Instant::now() > deadline {
@@ -98,6 +104,9 @@ impl Pair {
                         format!("progress at {current}"),
                         log(system, stream, |log| log.progress.clone()),
                     ));
+                }
+                for id in log(system, stream, |log| std::mem::take(&mut log.compacted)) {
+                    stream_of(system, stream).cancel(id).await;
                 }
                 stream_of(system, stream).progress().await;
                 // Woken by any response; the pause only bounds how often a dropped request is repeated.
@@ -178,7 +187,7 @@ impl Pair {
 
     /// Waits for a condition that responses change; who needs it to hold looks again.
     async fn wait(&self, condition: impl Fn() -> bool) {
-        let deadline = tokio::time::Instant::now() + DEADLINE;
+        let deadline = tokio::time::Instant::now() + self.patience;
         loop {
             let notified = self.changed.notified();
             tokio::pin!(notified);

@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod client;
+pub mod history;
 pub mod http;
 pub mod oracle;
 pub mod process;

@@ -9,8 +9,8 @@ use tests::oracle::run::Pair;
 use tests::oracle::shrink;
 
 const SEED: u64 = 7;
-/// Less than one seed of the suite that compares the product.
-const OPERATIONS: usize = 1_500;
+/// As many as one seed of the suite that compares the product.
+const OPERATIONS: usize = 2_500;
 
 fn operations() -> Vec<Operation> {
     let mut generator = Generator::new(SEED, KeySpace::whole());

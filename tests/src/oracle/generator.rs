@@ -218,8 +218,8 @@ impl Generator {
             0..50 => 0,
             50..53 => self.pick(&[-1, i64::MIN]),
             _ if stream.looks_ahead() => symbol::current(self.random.random_range(1..30)),
-            53..85 => symbol::current(-self.random.random_range(0..60)),
-            _ => symbol::compacted(self.random.random_range(-2..5)),
+            53..75 => symbol::current(-self.random.random_range(0..60)),
+            _ => symbol::compacted(self.random.random_range(-3..4)),
         }
     }
 

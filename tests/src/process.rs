@@ -106,9 +106,7 @@ impl Server {
     }
 
     fn failure(&self, what: &str) -> StartFailure {
-        let log = self.log();
-        let tail = log.char_indices().nth_back(LOG_TAIL).map_or(&*log, |(at, _)| &log[at..]);
-        StartFailure(format!("{} {what}; its log ends:\n{tail}", self.program.name()))
+        StartFailure(format!("{} {what}; its log ends:\n{}", self.program.name(), self.log_tail()))
     }
 
     /// SIGKILL, and waits for the end.
@@ -205,6 +203,13 @@ impl Server {
     #[must_use]
     pub fn log(&self) -> String {
         fs::read(self.log_path()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// The end of [`Server::log`].
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        log.char_indices().nth_back(LOG_TAIL).map_or(&*log, |(at, _)| &log[at..]).to_owned()
     }
 
     fn log_path(&self) -> PathBuf {

@@ -127,12 +127,7 @@ mod tests {
     }
 
     fn history() -> Vec<Change> {
-        vec![
-            change(2, "a", Some("1")),
-            change(3, "a", Some("2")),
-            change(3, "b", Some("3")),
-            change(4, "a", None),
-        ]
+        vec![change(2, "a", Some("1")), change(3, "a", Some("2")), change(3, "b", Some("3")), change(4, "a", None)]
     }
 
     #[test]
@@ -155,7 +150,8 @@ mod tests {
         for (expected, plant) in planted {
             let mut history = history();
             plant(&mut history);
-            let current = history.last().map_or(1, |change| change.revision).max(if expected == "not there" { 3 } else { 4 });
+            let current =
+                history.last().map_or(1, |change| change.revision).max(if expected == "not there" { 3 } else { 4 });
             let found = check(&writes(), &history, current).unwrap_err();
             assert!(found.contains(expected), "{expected}: {found}");
         }

@@ -99,12 +99,8 @@ impl Writer {
 
     async fn put(&mut self, lease: i64) -> Result<String, Status> {
         let (key, value) = (self.key(), self.record.unique());
-        let request = PutRequest {
-            key: key.clone().into(),
-            value: value.clone().into(),
-            lease,
-            ..PutRequest::default()
-        };
+        let request =
+            PutRequest { key: key.clone().into(), value: value.clone().into(), lease, ..PutRequest::default() };
         let answer = self.client.kv.put(request).await;
         let header = answer.as_ref().ok().and_then(|answer| answer.get_ref().header.as_ref());
         let fate = header.map_or(Fate::Unknown, |header| Fate::At(header.revision));

@@ -48,11 +48,7 @@ pub enum Answer {
 
 impl From<Status> for Answer {
     fn from(status: Status) -> Self {
-        Self::Failed {
-            code: status.code(),
-            message: status.message().to_owned(),
-            details: status.details().len(),
-        }
+        Self::Failed { code: status.code(), message: status.message().to_owned(), details: status.details().len() }
     }
 }
 

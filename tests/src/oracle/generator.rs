@@ -65,7 +65,7 @@ impl Generator {
             35..40 => Operation::RangeStream(self.range()),
             40..70 => Operation::Put(self.put()),
             70..80 => Operation::Delete(self.delete()),
-            _ => Operation::Txn(self.txn(0)),
+            _ => Operation::Txn(self.transaction()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What can be asked of a server, and a walk over the numbers in it that may be symbols.
 
 use proto::etcdserverpb::{
-    Compare, CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
+    CompactionRequest, Compare, DeleteRangeRequest, LeaseGrantRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
     WatchCreateRequest, compare, request_op,
 };
 

@@ -124,10 +124,11 @@ impl Pair {
 
     fn mismatch(&mut self, number: usize, operation: &Operation, difference: Difference) -> Mismatch {
         let asked = format!("{:?}", self.left.resolve(operation, self.position));
-        let Difference { left, mut right } = difference;
-        if let Some(status) = self.right.server.exited() {
-            right = format!("{right}; the process ended with {status}: {}", self.right.server.log());
-        }
+        let Difference { left, right } = difference;
+        let [left, right] = [(left, &mut self.left), (right, &mut self.right)].map(|(said, system)| {
+            let Some(status) = system.server.exited() else { return said };
+            format!("{said}; the process ended with {status}: {}", system.server.log_tail())
+        });
         Mismatch { number, asked, left, right }
     }
 

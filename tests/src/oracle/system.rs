@@ -19,8 +19,9 @@ use crate::binary::Program;
 use crate::client::Client;
 use crate::process::{Server, StartFailure};
 
-/// etcd's flag that makes a comparison of a hundred thousand operations bearable.
-const ETCD_FLAGS: &[&str] = &["--unsafe-no-fsync", "--log-level=error"];
+/// Without syncs and with a short first election, so that many comparisons fit into a suite.
+const ETCD_FLAGS: &[&str] =
+    &["--unsafe-no-fsync", "--log-level=error", "--heartbeat-interval=20", "--election-timeout=100"];
 
 /// A server and everything one client knows of it.
 pub struct System {

@@ -12,7 +12,16 @@ const DEPTH: usize = 3;
 const TOO_MANY: usize = 129;
 
 impl Generator {
-    pub(super) fn txn(&mut self, depth: usize) -> TxnRequest {
+    /// A transaction that etcd survives.
+    pub(super) fn transaction(&mut self) -> TxnRequest {
+        let mut txn = self.txn(0);
+        if deletes_from_key(&txn) {
+            put_explicitly(&mut txn);
+        }
+        txn
+    }
+
+    fn txn(&mut self, depth: usize) -> TxnRequest {
         if depth == 0 && self.chance(1) {
             return self.long_txn();
         }
@@ -106,5 +115,31 @@ impl Generator {
 
     fn compared_revision(&mut self) -> i64 {
         if self.chance(30) { 0 } else { symbol::current(-self.random.random_range(-1..20)) }
+    }
+}
+
+/// Whether the transaction deletes a range without an end. etcd does not see that such a deletion and a put may
+/// name the same key.
+fn deletes_from_key(txn: &TxnRequest) -> bool {
+    operations(txn).any(|RequestOp { request }| match request {
+        Some(request_op::Request::RequestDeleteRange(delete)) => *delete.range_end == [0],
+        Some(request_op::Request::RequestTxn(txn)) => deletes_from_key(txn),
+        _ => false,
+    })
+}
+
+fn operations(txn: &TxnRequest) -> impl Iterator<Item = &RequestOp> {
+    txn.success.iter().chain(&txn.failure)
+}
+
+/// Makes no put depend on the version before, which the transaction itself may have deleted: etcd 3.7.3 then ends
+/// with "index out of range".
+fn put_explicitly(txn: &mut TxnRequest) {
+    for RequestOp { request } in txn.success.iter_mut().chain(&mut txn.failure) {
+        match request {
+            Some(request_op::Request::RequestPut(put)) => (put.ignore_value, put.ignore_lease) = (false, false),
+            Some(request_op::Request::RequestTxn(txn)) => put_explicitly(txn),
+            _ => {}
+        }
     }
 }

@@ -40,8 +40,7 @@ impl Pair {
         if self.left.streams.contains_key(&stream) {
             return Ok(());
         }
-        let (left, right) =
-            tokio::join!(self.left.open(stream, &self.changed), self.right.open(stream, &self.changed));
+        let (left, right) = tokio::join!(self.left.open(stream, &self.changed), self.right.open(stream, &self.changed));
         if left.is_err() || right.is_err() {
             return Err(Difference::new(left, right));
         }
@@ -50,8 +49,10 @@ impl Pair {
 
     /// Waits for the next answer to a creation, and compares.
     async fn created(&self, stream: Stream) -> Result<(), Difference> {
-        let ready = || log(&self.left, stream, |log| !log.created.is_empty())
-            && log(&self.right, stream, |log| !log.created.is_empty());
+        let ready = || {
+            log(&self.left, stream, |log| !log.created.is_empty())
+                && log(&self.right, stream, |log| !log.created.is_empty())
+        };
         self.wait(ready).await;
         let [left, right] = [&self.left, &self.right].map(|system| log(system, stream, |log| log.created.pop_front()));
         let [left, right] = [left, right].map(|response| response.map(comparable));
@@ -73,10 +74,7 @@ impl Pair {
     async fn fence(&self, stream: Stream) -> Result<(), Difference> {
         let refused =
             || WatchCreateRequest { key: b"a".as_slice().into(), start_revision: -1, ..WatchCreateRequest::default() };
-        tokio::join!(
-            stream_of(&self.left, stream).create(refused()),
-            stream_of(&self.right, stream).create(refused())
-        );
+        tokio::join!(stream_of(&self.left, stream).create(refused()), stream_of(&self.right, stream).create(refused()));
         self.created(stream).await
     }
 

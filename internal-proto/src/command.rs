@@ -10,8 +10,8 @@
 //! random ids and hashes are settled before it is proposed.
 
 use crate::{
-    AuthRevision, CompactRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseId, Member, PutRequest, SessionId,
-    TxnRequest,
+    AuthRevision, CompactRequest, Compare, CompareTarget, DeleteRangeRequest, LeaseGrantRequest, LeaseId, Member,
+    PutRequest, PutValue, SessionId, TxnOperation, TxnRequest,
 };
 
 /// One change to the store, as logged.
@@ -23,6 +23,51 @@ pub struct Command {
     pub auth: AuthRevision,
     /// What to do.
     pub operation: Operation,
+}
+
+impl Command {
+    /// Roughly the bytes that the command takes in memory and in the log, for bounds on queues and entries.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        /// What a command costs besides its keys and values.
+        const OVERHEAD: usize = 64;
+        let content = match &self.operation {
+            Operation::Put(put) => put_weight(put),
+            Operation::DeleteRange(delete) => delete.range.start.len(),
+            Operation::Txn(txn) => txn_weight(txn),
+            Operation::LeaseCheckpoint(checkpoints) => checkpoints.len() * size_of::<LeaseCheckpoint>(),
+            _ => 0,
+        };
+        OVERHEAD + content
+    }
+}
+
+fn put_weight(put: &PutRequest) -> usize {
+    let value = match &put.value {
+        PutValue::Set(value) => value.len(),
+        PutValue::Keep => 0,
+    };
+    put.key.len() + value
+}
+
+fn txn_weight(txn: &TxnRequest) -> usize {
+    /// What a comparison or operation costs besides its keys and values.
+    const OVERHEAD: usize = 48;
+    let compare = |compare: &Compare| {
+        let value = if let CompareTarget::Value(value) = &compare.target { value.len() } else { 0 };
+        OVERHEAD + compare.range.start.len() + value
+    };
+    let operation = |operation: &TxnOperation| {
+        OVERHEAD
+            + match operation {
+                TxnOperation::Range(range) => range.range.start.len(),
+                TxnOperation::Put(put) => put_weight(put),
+                TxnOperation::DeleteRange(delete) => delete.range.start.len(),
+                TxnOperation::Txn(txn) => txn_weight(txn),
+            }
+    };
+    txn.compare.iter().map(compare).sum::<usize>()
+        + txn.success.iter().chain(&txn.failure).map(operation).sum::<usize>()
 }
 
 /// A write's place in its gateway's session.

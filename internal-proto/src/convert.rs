@@ -32,9 +32,9 @@ impl Entry {
 
     /// The entry's bytes for the log.
     #[must_use]
-    pub fn encode(&self) -> Bytes {
+    pub fn encode(&self) -> Vec<u8> {
         let commands = self.commands.iter().map(disk::Command::from).collect();
-        disk::Entry { format: Self::FORMAT, commands }.encode_to_vec().into()
+        disk::Entry { format: Self::FORMAT, commands }.encode_to_vec()
     }
 
     /// Reads an entry's bytes back.

@@ -63,7 +63,7 @@ fn every_command_survives_the_log() {
     let commands =
         operations.into_iter().map(|operation| Command { origin, auth: AuthRevision(3), operation }).collect();
     let entry = Entry { commands };
-    assert_eq!(Entry::decode(entry.encode()).unwrap(), entry);
+    assert_eq!(Entry::decode(entry.encode().into()).unwrap(), entry);
 }
 
 #[test]

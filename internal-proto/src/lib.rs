@@ -35,4 +35,4 @@ pub use response::{
 };
 pub use store::{Barrier, Freshness, Reply, Responder, Store, Write};
 pub use types::{AuthRevision, ClusterId, LeaseId, LogIndex, Member, MemberId, Revision, SessionId, Term};
-pub use watch::{FeedEvents, FeedId, WatchBatch, WatchCommand, WatchLink};
+pub use watch::{FeedEvents, FeedId, NowId, PageContent, PageId, WatchBatch, WatchCommand, WatchLink, WatchPage};

@@ -1,1 +1,8 @@
-//! The crate's rooms come to life one by one.
+//! The replicated storage node.
+
+pub mod config;
+pub mod engine;
+pub mod files;
+pub mod log;
+pub mod state;
+pub mod watch;

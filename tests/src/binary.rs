@@ -1,10 +1,12 @@
 //! Which programs the suites start, and how many operations they run.
 //!
-//! `METASTORE_BIN` names the product; `METASTORE_ORACLE_DIR` the directory with etcd, etcdctl and benchmark. A real
-//! etcd may stand in for the product (`METASTORE_BIN=…/etcd`): then every comparison has to come out equal.
+//! `METASTORE_BIN` names the product. A real etcd may stand in for it (`METASTORE_BIN=…/etcd`): then every comparison
+//! has to come out equal.
 
 use std::env;
 use std::path::PathBuf;
+
+use crate::requirement;
 
 /// A program under test or one it is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,15 +21,14 @@ impl Program {
     /// Where the program is.
     ///
     /// # Panics
-    /// When it does not exist; the message says how to get it.
+    /// When it does not exist; the message says how to get it. A test that can do without etcd asks
+    /// [`requirement::etcd`] first.
     #[must_use]
     pub fn path(self) -> PathBuf {
-        let (path, advice) = match self {
-            Self::Etcd => (oracle_tool("etcd"), "build the oracle"),
-            Self::MetaStore => (product(), "cargo build --release -p metastore"),
-        };
-        assert!(path.exists(), "{} does not exist; to get it: {advice}", path.display());
-        path
+        match self {
+            Self::Etcd => requirement::etcd().expect("the suite has asked for etcd before it starts one"),
+            Self::MetaStore => product(),
+        }
     }
 
     /// Its name in reports.
@@ -40,27 +41,16 @@ impl Program {
     }
 }
 
-/// One of etcd's own tools: `etcd`, `etcdctl`, `benchmark`.
-#[must_use]
-pub fn oracle_tool(name: &str) -> PathBuf {
-    let directory = env::var_os("METASTORE_ORACLE_DIR").map_or_else(|| target().join("oracle"), PathBuf::from);
-    directory.join(name)
-}
-
-/// Whether the long forms run, as `make test-all` asks for.
-#[must_use]
-pub fn all() -> bool {
-    env::var_os("METASTORE_TEST_ALL").is_some_and(|value| value == "1")
-}
-
 /// `short` in `make test`, `long` in `make test-all`.
 #[must_use]
 pub fn amount(short: usize, long: usize) -> usize {
-    if all() { long } else { short }
+    if requirement::is_long_run() { long } else { short }
 }
 
 fn product() -> PathBuf {
-    env::var_os("METASTORE_BIN").map_or_else(|| target().join("release/metastore"), PathBuf::from)
+    let path = env::var_os("METASTORE_BIN").map_or_else(|| target().join("release/metastore"), PathBuf::from);
+    assert!(path.exists(), "{} does not exist; build it: cargo build --release -p metastore", path.display());
+    path
 }
 
 fn target() -> PathBuf {

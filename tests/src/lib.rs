@@ -1,4 +1,4 @@
-//! The harness of the suites that look at the product from outside: processes, clients, the oracle, checkers.
+//! What the suites in `tests/` share: processes, clients, the oracle, histories, requirements.
 
 pub mod binary;
 pub mod client;
@@ -6,3 +6,4 @@ pub mod history;
 pub mod http;
 pub mod oracle;
 pub mod process;
+pub mod requirement;

@@ -7,6 +7,7 @@ use tests::oracle::generator::{Generator, KeySpace};
 use tests::oracle::operation::Operation;
 use tests::oracle::run::Pair;
 use tests::oracle::shrink;
+use tests::requirement;
 
 const SEED: u64 = 7;
 /// As many as one seed of the suite that compares the product.
@@ -19,6 +20,9 @@ fn operations() -> Vec<Operation> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_planted_difference_is_found() {
+    if requirement::etcd().is_none() {
+        return;
+    }
     for fault in Fault::ALL {
         let mut pair = Pair::start(Program::Etcd, Some(fault)).await.unwrap();
         pair.hurry();
@@ -29,6 +33,9 @@ async fn every_planted_difference_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_difference_is_shortened_to_the_operations_that_show_it() {
+    if requirement::etcd().is_none() {
+        return;
+    }
     let report = shrink::check(Program::Etcd, Some(Fault::OtherText), &operations()).await.unwrap_err();
     assert!(report.contains("shortened to 1 operations"), "{report}");
     assert!(report.contains("duplicated key given"), "{report}");

@@ -1,0 +1,38 @@
+# Two commands do everything: `make run` and `make test`. Each target is a script in scripts/.
+#
+#   YES=1       answer every question with yes (CI)
+#   DATA=dir    the data directory of run and reset    (default metastore.data)
+#   ARGS="..."  more flags for metastore, cargo test or the comparison
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build run test test-all lint reset oracle compare
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## say what is missing to build and run, and install it after asking
+	@scripts/deps.sh
+
+build: ## release binaries, into $${CARGO_TARGET_DIR:-target}/release/
+	@scripts/build.sh
+
+run: ## build and start one node in the foreground; Ctrl-C stops it
+	@scripts/run.sh $(ARGS)
+
+test: ## the tests for every day: no network, at most ten minutes once built
+	@scripts/test.sh $(ARGS)
+
+test-all: ## everything: lint, documentation, long suites, a real etcd; a skip is a failure
+	@scripts/test-all.sh
+
+lint: ## formatting, compiler and clippy warnings
+	@scripts/lint.sh
+
+reset: ## delete the data of `make run`, after asking
+	@scripts/reset.sh
+
+oracle: ## build the real etcd and its load tool that tests and comparison measure against (needs Go)
+	@scripts/oracle.sh
+
+compare: ## the same load on a real etcd and on metastore, side by side
+	@scripts/compare.sh $(ARGS)

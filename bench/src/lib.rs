@@ -1,1 +1,0 @@
-//! The crate's rooms come to life one by one.

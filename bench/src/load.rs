@@ -1,0 +1,87 @@
+//! Runs etcd's load tool against a server and counts what that cost the server.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde::Serialize;
+
+use crate::Result;
+use crate::report::{self, Report};
+use crate::system::Server;
+use crate::workload::{RANGE_KEY, VALUE_SIZE, Workload};
+
+/// One workload, once, on one system.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Sample {
+    pub(crate) round: usize,
+    pub(crate) operations: u64,
+    /// Operations per second.
+    pub(crate) rate: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    /// Microseconds of the server's CPU time per operation.
+    pub(crate) cpu_us: f64,
+    /// MiB at the end of the load.
+    pub(crate) resident_mib: f64,
+    pub(crate) anonymous_mib: f64,
+}
+
+/// The programs that make load.
+pub(crate) struct Tools<'a> {
+    pub(crate) benchmark: &'a Path,
+    pub(crate) etcdctl: &'a Path,
+}
+
+impl Tools<'_> {
+    /// Puts the key that ranges read.
+    pub(crate) fn prepare(&self, server: &Server) -> Result<()> {
+        let value = "v".repeat(VALUE_SIZE);
+        let output =
+            Command::new(self.etcdctl).args(["--endpoints", &server.endpoint, "put", RANGE_KEY, &value]).output()?;
+        if !output.status.success() {
+            return Err(format!("etcdctl put: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(())
+    }
+
+    /// One run. A failed operation makes the whole run an error: a fast refusal is not a fast answer.
+    pub(crate) fn run(&self, workload: &Workload, server: &Server, round: usize) -> Result<Sample> {
+        let cpu_before = server.cpu_seconds()?;
+        let report = self.benchmark(workload, &server.endpoint)?;
+        let cpu = server.cpu_seconds()? - cpu_before;
+        let memory = server.memory()?;
+        #[expect(clippy::cast_precision_loss)]
+        let operations = report.operations as f64;
+        Ok(Sample {
+            round,
+            operations: report.operations,
+            rate: report.rate,
+            p50_ms: report.p50 * 1e3,
+            p99_ms: report.p99 * 1e3,
+            cpu_us: cpu * 1e6 / operations,
+            resident_mib: memory.resident,
+            anonymous_mib: memory.anonymous,
+        })
+    }
+
+    fn benchmark(&self, workload: &Workload, endpoint: &str) -> Result<Report> {
+        let output = Command::new(self.benchmark)
+            .args(["--precise", "--endpoints", endpoint])
+            .args(&workload.arguments)
+            .stdin(Stdio::null())
+            .output()?;
+        let failed = |what: &str| format!("{}: {what}", workload.name);
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            return Err(failed(stderr.lines().last().unwrap_or("the load tool failed")).into());
+        }
+        // Of the watch commands the second report counts: the events.
+        let report = report::parse(&String::from_utf8_lossy(&output.stdout))?.pop();
+        let report = report.ok_or_else(|| failed("no report"))?;
+        match &report.first_error {
+            Some(error) => Err(failed(&format!("{} operations failed, as with: {error}", report.errors)).into()),
+            None if report.operations == 0 => Err(failed("no operation was counted").into()),
+            None => Ok(report),
+        }
+    }
+}

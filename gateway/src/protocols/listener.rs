@@ -1,0 +1,219 @@
+//! One port for everything: HTTP/1 and HTTP/2 with prior knowledge, told apart by their first bytes.
+//!
+//! ```text
+//!  accept ─► permit ─► first bytes in time ─► HTTP/1 or HTTP/2 ─► service
+//!    │                                              │
+//!  shutdown ──────────────────────────────► GOAWAY, drain, then close what is left
+//! ```
+//!
+//! Invariants: connections are bounded; one that sends nothing, or half a beginning, is dropped; one connection's
+//! behavior never ends another.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower::Service;
+
+/// Small frames may take half of it; ten thousand watch creations in one burst have to fit (with the usual 64 KiB,
+/// three thousand end the connection).
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// What one stream may have in flight: a request within etcd's default limit arrives in at most two windows.
+const STREAM_WINDOW: u32 = 1 << 20;
+
+/// A header block larger than this is refused; etcd's own library allows 16 MiB, which no client needs.
+const HEADER_LIST_BYTES_MAX: u32 = 64 << 10;
+
+/// Streams that clients cancel before they are served; a storm of cancellations must not end the connection, while an
+/// endless one must not cost memory without bound.
+const PENDING_RESETS_MAX: usize = 100_000;
+
+/// Streams that this server resets for the clients' errors.
+const ERROR_RESETS_MAX: usize = 100_000;
+
+/// Between attempts to accept when the process is out of file descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// Between looks at a connection that has sent only part of what tells HTTP/1 and HTTP/2 apart.
+const FIRST_BYTES_RETRY: Duration = Duration::from_millis(20);
+
+/// How an HTTP/2 connection begins.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How connections are treated.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Connections at a time; more wait in the system's queue.
+    pub connections_max: usize,
+    /// Streams of one connection at a time.
+    pub streams_max: u32,
+    /// For the first bytes of a connection, and for the headers of each HTTP/1 request.
+    pub first_bytes_timeout: Duration,
+    /// Between pings of the server on an idle HTTP/2 connection.
+    pub keepalive_interval: Duration,
+    /// For the answer to such a ping.
+    pub keepalive_timeout: Duration,
+    /// For requests and streams to end once the server stops.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections_max: 65_536,
+            streams_max: u32::MAX,
+            first_bytes_timeout: Duration::from_secs(30),
+            keepalive_interval: Duration::from_secs(2 * 60 * 60),
+            keepalive_timeout: Duration::from_secs(20),
+            drain_timeout: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Serves the connections of bound listeners until `shutdown` is over, then drains them.
+pub async fn serve<S, B>(listeners: Vec<TcpListener>, service: S, options: Options, shutdown: impl Future<Output = ()>)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>,
+    S: Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let graceful = GracefulShutdown::new();
+    let server = Server {
+        permits: Arc::new(Semaphore::new(options.connections_max)),
+        protocol: Arc::new(protocol(&options)),
+        service,
+        options,
+    };
+    let mut connections = JoinSet::new();
+    let mut acceptors = JoinSet::new();
+    let (accepted, mut incoming) = tokio::sync::mpsc::channel(1);
+    for listener in listeners {
+        acceptors.spawn(accept(listener, server.permits.clone(), accepted.clone()));
+    }
+    drop(accepted);
+
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some((stream, permit)) = incoming.recv() => {
+                connections.spawn(server.clone().connection(stream, permit, graceful.watcher()));
+            }
+            Some(_) = connections.join_next() => {}
+            else => break,
+        }
+    }
+    acceptors.shutdown().await;
+    drop(incoming);
+    if tokio::time::timeout(options.drain_timeout, graceful.shutdown()).await.is_err() {
+        tracing::info!(connections = connections.len(), "closing connections that did not end in time");
+    }
+    connections.shutdown().await;
+}
+
+type Permit = tokio::sync::OwnedSemaphorePermit;
+
+/// Accepts while there are permits. One listener's trouble does not concern the others.
+async fn accept(
+    listener: TcpListener,
+    permits: Arc<Semaphore>,
+    accepted: tokio::sync::mpsc::Sender<(TcpStream, Permit)>,
+) {
+    while let Ok(permit) = permits.clone().acquire_owned().await {
+        let stream = loop {
+            match listener.accept().await {
+                Ok((stream, _)) => break stream,
+                Err(error) if is_one_connections(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            }
+        };
+        if accepted.send((stream, permit)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether an error of accept concerns only the connection that was to be accepted.
+fn is_one_connections(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn protocol(options: &Options) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.first_bytes_timeout);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(options.streams_max)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(ERROR_RESETS_MAX)
+        .keep_alive_interval(options.keepalive_interval)
+        .keep_alive_timeout(options.keepalive_timeout);
+    builder
+}
+
+#[derive(Clone)]
+struct Server<S> {
+    permits: Arc<Semaphore>,
+    protocol: Arc<Builder<TokioExecutor>>,
+    service: S,
+    options: Options,
+}
+
+impl<S, B> Server<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>,
+    S: Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    async fn connection(self, stream: TcpStream, permit: Permit, watcher: Watcher) {
+        let _permit = permit;
+        let begun = tokio::time::timeout(self.options.first_bytes_timeout, first_bytes(&stream)).await;
+        if !matches!(begun, Ok(Ok(()))) {
+            return;
+        }
+        // Answers are small and wanted at once.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let service = TowerToHyperService::new(self.service);
+        let connection = self.protocol.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection.into_owned()).await {
+            tracing::debug!(error, "a connection failed");
+        }
+    }
+}
+
+/// Waits until the first bytes tell HTTP/1 and HTTP/2 apart, without taking them.
+async fn first_bytes(stream: &TcpStream) -> io::Result<()> {
+    let mut bytes = [0; PREFACE.len()];
+    loop {
+        match stream.peek(&mut bytes).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            length if length == PREFACE.len() || bytes[..length] != PREFACE[..length] => return Ok(()),
+            _ => tokio::time::sleep(FIRST_BYTES_RETRY).await,
+        }
+    }
+}

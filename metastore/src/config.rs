@@ -1,0 +1,177 @@
+//! What one process needs to start: settings, checked against each other and turned into types.
+//!
+//! ```text
+//! Settings ─► Config ─┬► logging, ports, data directory      (this crate)
+//!                     ├► gateway::config::Config
+//!                     └► storenode::config::Config           once the data directory says who we are
+//! ```
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use internal_proto::{ClusterId, Member, MemberId};
+use storenode::config::{self as node, Engine};
+
+use crate::bootstrap::{Bootstrap, BootstrapError};
+use crate::listeners::{self, ListenerError};
+use crate::logging;
+use crate::ports::{Listen, SocketOptions};
+use crate::settings::Settings;
+
+/// Above this etcd warns that a request is too large to be healthy.
+const RECOMMENDED_MAX_REQUEST_BYTES: usize = 10 * 1024 * 1024;
+
+/// What one process needs to start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The cluster, as far as flags describe it.
+    pub bootstrap: Bootstrap,
+    /// The directory that belongs to this member alone.
+    pub data_dir: PathBuf,
+    /// Which engine holds the data.
+    pub engine: Engine,
+    /// How often a leader says that it lives.
+    pub heartbeat_interval: Duration,
+    /// How long a follower waits for a sign of the leader.
+    pub election_timeout: Duration,
+    /// Whether a candidate first asks whether it could win.
+    pub pre_vote: bool,
+    /// Where to serve clients.
+    pub listen: Vec<Listen>,
+    /// Options of the listening sockets.
+    pub sockets: SocketOptions,
+    /// Where clients are told to find this member.
+    pub client_urls: Vec<String>,
+    /// What the gateway is told.
+    pub gateway: gateway::config::Config,
+    /// Where log lines go and how they look.
+    pub logging: logging::Config,
+    /// Time a shutdown may take before the process ends anyway.
+    pub shutdown_timeout: Duration,
+    /// Whether to greet although stdout is no terminal.
+    pub welcome: bool,
+    /// What the operator should hear once the log is open.
+    pub warnings: Vec<String>,
+}
+
+/// Why settings cannot work together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The cluster.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// The listeners.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
+    /// An engine of a later version.
+    #[error("--storage rocksdb is not built in yet: use --storage memory")]
+    RocksDb,
+    /// The gateway's rules.
+    #[error(transparent)]
+    Gateway(#[from] gateway::config::ConfigError),
+    /// The storage node's rules.
+    #[error(transparent)]
+    StoreNode(#[from] node::ConfigError),
+}
+
+impl Config {
+    /// Turns checked settings into a configuration. `default_host` is the address of the default
+    /// route, when there is one.
+    ///
+    /// # Errors
+    /// The first rule between settings that is broken.
+    pub fn from_settings(settings: &Settings, default_host: Option<IpAddr>) -> Result<Self, ConfigError> {
+        let engine = match settings.text("storage") {
+            "rocksdb" => return Err(ConfigError::RocksDb),
+            _ => Engine::Memory,
+        };
+        let heartbeat_interval = Duration::from_millis(settings.unsigned("heartbeat-interval"));
+        let election_timeout = Duration::from_millis(settings.unsigned("election-timeout"));
+        node::check_timing(heartbeat_interval, election_timeout)?;
+        let gateway = gateway_config(settings);
+        gateway.validate()?;
+        listeners::addresses("listen-peer-urls", &settings.urls("listen-peer-urls"))?;
+        let bootstrap = Bootstrap::from_settings(settings, default_host)?;
+        listeners::check_hosts("initial-advertise-peer-urls", &bootstrap.peer_urls)?;
+        let (listen, client_urls) = listeners::clients(settings, default_host)?;
+        let mut warnings = settings.warnings.clone();
+        if gateway.max_request_bytes > RECOMMENDED_MAX_REQUEST_BYTES {
+            let bytes = gateway.max_request_bytes;
+            warnings.push(format!("requests of up to {bytes} bytes are allowed, 10 MiB is recommended"));
+        }
+        Ok(Self {
+            data_dir: data_dir(settings.text("data-dir"), &bootstrap.name),
+            bootstrap,
+            engine,
+            heartbeat_interval,
+            election_timeout,
+            pre_vote: settings.boolean("pre-vote"),
+            listen,
+            sockets: SocketOptions { reuse_port: settings.boolean("socket-reuse-port") },
+            client_urls,
+            gateway,
+            logging: logging::Config {
+                level: settings.text("log-level").to_owned(),
+                json: settings.text("log-format") == "json",
+                outputs: settings.list("log-outputs"),
+            },
+            shutdown_timeout: settings.duration("shutdown-timeout"),
+            welcome: settings.boolean("welcome"),
+            warnings,
+        })
+    }
+
+    /// What the storage node is told, once it is known who this member is.
+    pub fn storenode(&self, who: &Myself, store: &Path) -> node::Config {
+        node::Config {
+            data_dir: store.to_owned(),
+            cluster_id: who.cluster_id,
+            member_id: who.member_id,
+            name: who.name.clone(),
+            client_urls: self.client_urls.clone(),
+            members: who.first_members.clone(),
+            engine: self.engine,
+            heartbeat_interval: self.heartbeat_interval,
+            election_timeout: self.election_timeout,
+            pre_vote: self.pre_vote,
+        }
+    }
+}
+
+/// Who this member is, by its data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Myself {
+    /// The cluster it belongs to.
+    pub cluster_id: ClusterId,
+    /// Its id.
+    pub member_id: MemberId,
+    /// Its name.
+    pub name: String,
+    /// The members that founded the cluster, this one among them.
+    pub first_members: Vec<Member>,
+}
+
+fn gateway_config(settings: &Settings) -> gateway::config::Config {
+    let keepalive = settings.duration("grpc-keepalive-interval");
+    gateway::config::Config {
+        max_request_bytes: count(settings, "max-request-bytes"),
+        max_txn_ops: count(settings, "max-txn-ops"),
+        max_concurrent_streams: u32::try_from(settings.unsigned("max-concurrent-streams")).unwrap_or(u32::MAX),
+        keepalive_interval: (!keepalive.is_zero()).then_some(keepalive),
+        keepalive_timeout: settings.duration("grpc-keepalive-timeout"),
+        watch_progress_interval: settings.duration("watch-progress-notify-interval"),
+        slow_request: settings.duration("warning-unary-request-duration"),
+        json_gateway: settings.boolean("enable-grpc-gateway"),
+        drain_timeout: settings.duration("drain-timeout"),
+    }
+}
+
+fn count(settings: &Settings, name: &str) -> usize {
+    usize::try_from(settings.unsigned(name)).unwrap_or(usize::MAX)
+}
+
+/// etcd puts the data into a directory named after the member when nobody says where.
+fn data_dir(given: &str, name: &str) -> PathBuf {
+    if given.is_empty() { PathBuf::from(format!("{name}.etcd")) } else { PathBuf::from(given) }
+}

@@ -1,0 +1,67 @@
+//! This project's own options.
+
+use super::Effect::{Later, RefusedCluster};
+use super::{Family, OptionSpec, Section};
+use crate::value::Kind;
+
+const fn own(section: Section, name: &'static str, kind: Kind, default: &'static str) -> OptionSpec {
+    OptionSpec::new(Family::Product, section, name, kind).default(default)
+}
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    own(Section::Program, "help", Kind::Bool, "false").aliases(&["h"]).doc("Print this text."),
+    own(Section::Program, "version", Kind::Bool, "false").doc("Print the version."),
+    own(Section::Program, "print-config", Kind::Bool, "false")
+        .doc("Print every option's value and where it comes from."),
+    own(Section::Program, "config", Kind::Text, "")
+        .doc("File of this project's format; flags and environment are stronger."),
+    // One of etcd's, but like the others of this section no setting.
+    OptionSpec::new(Family::Etcd, Section::Program, "config-file", Kind::Text)
+        .doc("File of etcd's format; flags and environment are then ignored."),
+    own(Section::Program, "welcome", Kind::Bool, "false")
+        .doc("Greet with ports and examples, also when stdout is no terminal."),
+    own(Section::Member, "storage", Kind::OneOf(&["memory", "rocksdb"]), "memory")
+        .path("storage")
+        .doc("Engine that holds the data: memory (rocksdb is not built in yet)."),
+    own(Section::Member, "grpc-addr", Kind::Address, "")
+        .path("etcd.address")
+        .doc("HOST:PORT to serve clients at, instead of listen-client-urls."),
+    own(Section::Member, "grpc-port", Kind::Port, "")
+        .path("etcd.port")
+        .doc("Port to serve clients at, on loopback unless grpc-addr says otherwise."),
+    own(Section::Member, "shutdown-timeout", Kind::Duration, "10s")
+        .path("reliability.shutdown_timeout")
+        .doc("Time a shutdown may take before the process ends anyway."),
+    own(Section::Member, "drain-timeout", Kind::Duration, "5s")
+        .path("reliability.drain_timeout")
+        .doc("Time open requests get to finish in a shutdown."),
+    own(Section::Clustering, "member-id", Kind::Unsigned, "1")
+        .path("member_id")
+        .doc("Which of the URLs of --cluster is this member's, counted from 1."),
+    own(Section::Clustering, "cluster", Kind::Urls, "").path("cluster").doc("Peer URLs of all members; one for now."),
+    own(Section::Clustering, "join", Kind::Bool, "false")
+        .path("join")
+        .effect(RefusedCluster)
+        .doc("Join a cluster that runs already."),
+    own(Section::Member, "port", Kind::Port, "9121").effect(Later).doc("Port of the REST API."),
+    own(Section::Member, "max-connections", Kind::Unsigned, "10000")
+        .path("limits.max_connections")
+        .effect(Later)
+        .doc("Client connections at a time."),
+    own(Section::Member, "max-requests", Kind::Unsigned, "5000")
+        .path("limits.max_requests")
+        .effect(Later)
+        .doc("Client requests at a time."),
+    own(Section::Member, "max-memory-mb", Kind::Unsigned, "2048")
+        .path("limits.max_memory_mb")
+        .effect(Later)
+        .doc("Memory above which requests are refused."),
+    own(Section::Monitoring, "enable-metrics", Kind::Bool, "true")
+        .path("monitoring.enable_prometheus")
+        .effect(Later)
+        .doc("Serve metrics on a port of their own."),
+    own(Section::Monitoring, "metrics-port", Kind::Port, "9090")
+        .path("monitoring.prometheus_port")
+        .effect(Later)
+        .doc("That port."),
+];

@@ -1,0 +1,80 @@
+//! The start: every check that can refuse it, cheapest first, then the parts.
+//!
+//! Invariant: a refused start leaves nothing running and founds no member.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::config::Config;
+use crate::data_dir::{DataDir, DataDirError};
+use crate::ports::{self, PortError};
+use crate::serve::{self, Serving};
+
+/// Why a start is refused; each is one sentence that names the thing and the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The ports.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The parts are not connected in this build.
+    #[error("this build holds no storage node and no gateway yet: it can only check its configuration")]
+    NotWired,
+}
+
+/// A process's parts, running.
+pub struct Running {
+    serving: Serving,
+    client_addresses: Vec<SocketAddr>,
+    data_dir: DataDir,
+}
+
+/// Checks everything that can refuse a start, and starts.
+///
+/// # Errors
+/// The first check that fails.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    // Ports first: a refused start must not have founded a member.
+    let bound = ports::bind(&config.listen, config.sockets)?;
+    let data_dir = DataDir::open(&config.data_dir, &config.bootstrap, config.engine.name())?;
+    for warning in config.warnings.iter().chain(data_dir.warnings()).chain(&bound.warnings) {
+        tracing::warn!("{warning}");
+    }
+    let client_addresses = bound.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let myself = data_dir.myself();
+    tracing::info!(
+        name = myself.name,
+        "local-member-id" = %myself.member_id,
+        "cluster-id" = %myself.cluster_id,
+        "data-dir" = %config.data_dir.display(),
+        "starting member"
+    );
+    let storenode = config.storenode(myself, &data_dir.store());
+    let serving = serve::serve(storenode, config.gateway, bound.listeners).await?;
+    Ok(Running { serving, client_addresses, data_dir })
+}
+
+impl Running {
+    /// Where clients are served, the main address first.
+    pub fn client_addresses(&self) -> &[SocketAddr] {
+        &self.client_addresses
+    }
+
+    /// The storage node's own directory.
+    pub fn store(&self) -> PathBuf {
+        self.data_dir.store()
+    }
+
+    /// Waits until a part cannot go on, and returns why.
+    pub async fn failed(&mut self) -> String {
+        self.serving.failed().await
+    }
+
+    /// Stops accepting, drains, closes; the data directory is free for the next process after.
+    pub async fn stop(self) {
+        self.serving.stop().await;
+        drop(self.data_dir);
+    }
+}

@@ -1,0 +1,7 @@
+#!/bin/sh
+# The documentation of all crates. A broken link is a failure.
+
+. "$(dirname "$0")/environment.sh"
+
+scripts/deps.sh build
+RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked

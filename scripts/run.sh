@@ -1,0 +1,7 @@
+#!/bin/sh
+# One node in the foreground, with a greeting that says what to try. Arguments go to metastore.
+
+. "$(dirname "$0")/environment.sh"
+
+scripts/build.sh
+METASTORE_WELCOME=1 exec "$target/release/metastore" --data-dir "$data" "$@"

@@ -1,0 +1,244 @@
+//! Work that takes long and holds nobody up: spare log segments, checkpoints, compaction. One thread each while there
+//! is something to do; the driver hears of the result through its inbox.
+//!
+//! ```text
+//!  driver ──keep_spare──► thread "log-spare"    ──Spare──────────► inbox
+//!         ──checkpoint──► thread "checkpoint"   ──Checkpointed───► inbox ─► log.trim
+//!         ──compact─────► thread "compaction"   ──Compacted──────► inbox ─► physical compactions answered
+//! ```
+//!
+//! Invariants: at most one of each kind runs at a time; none runs after `join`. Under simulation everything runs inline,
+//! so that one seed gives one run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use internal_proto::LogIndex;
+
+use crate::engine::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::files::Files;
+use crate::log::{Identity, Log, LogError, Reserve, Spare};
+use crate::raft::inbox::{Inbox, StageEvent};
+use crate::state::Reader;
+
+/// The log may grow by so much, or by the size of the last checkpoint if that is more, before the next one: a restart
+/// replays at most that.
+pub(crate) const LOG_BYTES_BETWEEN_CHECKPOINTS: u64 = 256 << 20;
+/// Versions that one step of compaction looks at: below a millisecond under the engine's lock.
+const COMPACTION_STEP: usize = 1_000;
+/// Between two steps, so that readers and writers find the lock free. etcd pauses as long between its batches.
+const COMPACTION_PAUSE: Duration = Duration::from_millis(1);
+/// A full disk is looked at again every so many ticks of housekeeping.
+const TICKS_BETWEEN_RETRIES: u32 = 20;
+
+/// Where a node keeps its files, and whose they are.
+#[derive(Clone)]
+pub(crate) struct Place {
+    /// The file layer.
+    pub(crate) files: Arc<dyn Files>,
+    /// The directory of checkpoints.
+    pub(crate) dir: PathBuf,
+    /// Whose data it is.
+    pub(crate) identity: Identity,
+}
+
+/// Where background work runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// On a thread of its own.
+    Own,
+    /// At once, on the caller's thread: for simulation.
+    Inline,
+}
+
+/// How background work goes about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pacing {
+    /// Where it runs.
+    pub(crate) threads: Threads,
+    /// The least growth of the log between two checkpoints.
+    pub(crate) bytes_between_checkpoints: u64,
+}
+
+/// Work under way; without a handle it ran inline and has only to be reported.
+struct Job(Option<JoinHandle<()>>);
+
+/// The background work of one node.
+pub(crate) struct Background {
+    place: Place,
+    inbox: Arc<Inbox>,
+    reader: Reader,
+    log_bytes_between: u64,
+    pacing: Pacing,
+    spare: Option<Job>,
+    checkpoint: Option<Job>,
+    compaction: Option<Job>,
+    /// The compacted revision moved while the worker ran.
+    compact_again: bool,
+    /// Tells the compaction thread to leave off; what it has not done, the next start does.
+    stop: Arc<AtomicBool>,
+    ticks_to_retry: u32,
+}
+
+impl Background {
+    /// Nothing runs yet. `last` is the checkpoint that the node started from.
+    pub(crate) fn new(
+        place: Place,
+        inbox: Arc<Inbox>,
+        reader: Reader,
+        last: Option<Checkpoint>,
+        pacing: Pacing,
+    ) -> Self {
+        let log_bytes_between = pacing.bytes_until_next(last.as_ref());
+        Self {
+            pacing,
+            place,
+            inbox,
+            reader,
+            log_bytes_between,
+            spare: None,
+            checkpoint: None,
+            compaction: None,
+            compact_again: false,
+            stop: Arc::default(),
+            ticks_to_retry: 0,
+        }
+    }
+
+    /// Makes sure that the log has a spare segment or gets one, also after the disk was full.
+    pub(crate) fn keep_spare(&mut self, log: &mut Log) -> Result<(), LogError> {
+        if self.spare.is_some() {
+            return Ok(());
+        }
+        if log.reserve() == Reserve::NoDisk {
+            self.ticks_to_retry = self.ticks_to_retry.saturating_sub(1);
+            if self.ticks_to_retry > 0 {
+                return Ok(());
+            }
+            self.ticks_to_retry = TICKS_BETWEEN_RETRIES;
+        }
+        if let Some(job) = log.spare_job() {
+            let inbox = Arc::clone(&self.inbox);
+            self.spare = Some(self.pacing.threads.run("log-spare", move || inbox.report(StageEvent::Spare(job.run()))));
+        }
+        Ok(())
+    }
+
+    /// Hands a spare to the log. A full disk is logged when it begins and when it ends.
+    pub(crate) fn spare_made(&mut self, log: &mut Log, outcome: Result<Spare, LogError>) -> Result<(), LogError> {
+        finish(&mut self.spare);
+        let before = log.reserve();
+        if let Err(error @ LogError::NoDisk { .. }) = &outcome
+            && before == Reserve::Available
+        {
+            tracing::warn!(%error, "writes are refused until there is space");
+        }
+        log.offer_spare(outcome)?;
+        if before == Reserve::NoDisk && log.reserve() == Reserve::Available {
+            tracing::info!("the disk has space again: writes are accepted");
+        }
+        Ok(())
+    }
+
+    /// Whether the log has grown enough for a checkpoint, and none is being written.
+    pub(crate) fn wants_checkpoint(&self, log_bytes: u64) -> bool {
+        self.checkpoint.is_none() && log_bytes >= self.log_bytes_between
+    }
+
+    /// Writes a checkpoint of the state as it is now.
+    pub(crate) fn checkpoint(&mut self, reader: &Reader) {
+        let (place, inbox) = (self.place.clone(), Arc::clone(&self.inbox));
+        let view = reader.view();
+        let work = move || {
+            let outcome = checkpoint::write(&*place.files, &place.dir, place.identity, &view);
+            drop(view);
+            inbox.report(StageEvent::Checkpointed(outcome));
+        };
+        self.checkpoint = Some(self.pacing.threads.run("checkpoint", work));
+    }
+
+    /// What of the log can go after a checkpoint. A full disk only postpones it.
+    pub(crate) fn checkpointed(
+        &mut self,
+        outcome: Result<Checkpoint, CheckpointError>,
+    ) -> Result<Option<LogIndex>, CheckpointError> {
+        finish(&mut self.checkpoint);
+        match outcome {
+            Ok(done) => {
+                self.log_bytes_between = self.pacing.bytes_until_next(Some(&done));
+                tracing::info!(index = done.index.0, bytes = done.bytes, "checkpoint written");
+                Ok(Some(done.index))
+            }
+            Err(error) if error.is_no_disk() => {
+                tracing::warn!(%error, "no space for a checkpoint: the log goes on growing");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Drops superfluous history; while that is being done, does it once more afterwards.
+    pub(crate) fn compact(&mut self) {
+        if self.compaction.is_some() {
+            self.compact_again = true;
+            return;
+        }
+        let (reader, inbox, stop) = (self.reader.clone(), Arc::clone(&self.inbox), Arc::clone(&self.stop));
+        let work = move || {
+            while !stop.load(Ordering::Relaxed) && reader.compact_step(COMPACTION_STEP) {
+                std::thread::sleep(COMPACTION_PAUSE);
+            }
+            inbox.report(StageEvent::Compacted);
+        };
+        self.compaction = Some(self.pacing.threads.run("compaction", work));
+    }
+
+    /// The compaction worker has reported.
+    pub(crate) fn compacted(&mut self) {
+        finish(&mut self.compaction);
+        if std::mem::take(&mut self.compact_again) {
+            self.compact();
+        }
+    }
+
+    /// Waits for what runs.
+    pub(crate) fn join(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        finish(&mut self.spare);
+        finish(&mut self.checkpoint);
+        finish(&mut self.compaction);
+    }
+}
+
+impl Pacing {
+    fn bytes_until_next(self, last: Option<&Checkpoint>) -> u64 {
+        last.map_or(0, |checkpoint| checkpoint.bytes).max(self.bytes_between_checkpoints)
+    }
+}
+
+impl Threads {
+    fn run(self, name: &str, work: impl FnOnce() + Send + 'static) -> Job {
+        match self {
+            Self::Own => {
+                let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+                Job(Some(thread.expect("the system has room for one more thread")))
+            }
+            Self::Inline => {
+                work();
+                Job(None)
+            }
+        }
+    }
+}
+
+/// Waits for work that has reported or is told to leave off. Its panic is the driver's: the node stops.
+fn finish(job: &mut Option<Job>) {
+    if let Some(Job(Some(thread))) = job.take()
+        && let Err(panic) = thread.join()
+    {
+        std::panic::resume_unwind(panic);
+    }
+}

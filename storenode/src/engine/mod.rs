@@ -1,0 +1,126 @@
+//! What the state is kept in: records behind one trait, so that memory and a disk are interchangeable.
+//!
+//! ```text
+//!  apply ──Batch──► Engine::write ──► Live(key)                      the current version of each key
+//!                                     Version(key, revision, sub)    superseded versions and tombstones
+//!                                     Change(revision, sub)          every retained version, in revision order
+//!                                     small records                  leases, sessions, members, cluster state
+//!  views, hub, checkpoints ◄── owned copies, in chunks ── reads
+//! ```
+//!
+//! Invariants: a batch is visible whole or not at all to each single read; nothing a read returns refers into the
+//! engine; a read takes a limit, so no lock is held for longer than one chunk. A read or write that fails has no result
+//! that every node would reach alike, so there is no error to return: the engine panics, and that stops the node.
+
+pub mod checkpoint;
+pub mod keys;
+
+use bytes::Bytes;
+use internal_proto::{KeyRange, KeyValue, LogIndex, Revision, Term};
+
+pub use keys::{ChangeId, SmallKey, SmallKind};
+
+/// Most records that one read of an engine returns: about 100 µs under the memory engine's lock.
+pub const CHUNK: usize = 1_000;
+
+/// One version of one key: a put in full, or a tombstone with the key and the revision that deleted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Which change made it.
+    pub id: ChangeId,
+    /// The version as clients see it; of a tombstone, the key-value of its delete event.
+    pub kv: KeyValue,
+}
+
+impl Version {
+    /// Whether the version says that the key is deleted.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        self.kv.fields().version == 0
+    }
+}
+
+/// How far the state has come: one record, written with every batch of apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The last log entry applied.
+    pub applied: LogIndex,
+    /// Its term.
+    pub term: Term,
+    /// The store's current revision.
+    pub revision: Revision,
+    /// The compacted revision; -1 on a store that was never compacted, as etcd reports it.
+    pub compacted: Revision,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        let never = Revision(-1);
+        Self { applied: LogIndex(0), term: Term(0), revision: Revision::EMPTY_STORE, compacted: never }
+    }
+}
+
+/// One atomic write.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// New versions in ascending order of their ids, each above every id in the engine.
+    pub versions: Vec<NewVersion>,
+    /// Versions that compaction gives up, by their key and id. Those that are gone already are ignored.
+    pub drops: Vec<Version>,
+    /// Small records: set, or with `None` removed.
+    pub small: Vec<(SmallKey, Option<Bytes>)>,
+    /// The new position, if the batch moves it.
+    pub position: Option<Position>,
+}
+
+/// A version to write, and the one it supersedes.
+#[derive(Clone, Debug)]
+pub struct NewVersion {
+    /// The new version.
+    pub version: Version,
+    /// The live version of the same key before it; `None` where there was none. A tombstone always has one.
+    pub previous: Option<Version>,
+}
+
+/// The bytes an engine uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// All that it occupies.
+    pub total: u64,
+    /// What of it holds data.
+    pub in_use: u64,
+}
+
+/// A place for records. See the module for what every implementation keeps.
+pub trait Engine: Send + Sync {
+    /// Performs the batch, whole.
+    fn write(&self, batch: Batch);
+
+    /// The position last written; the default of a new engine.
+    fn position(&self) -> Position;
+
+    /// The current version of a key.
+    fn live(&self, key: &[u8]) -> Option<Version>;
+
+    /// The first `limit` current versions of a range, in key order.
+    fn scan_live(&self, range: &KeyRange, limit: usize) -> Vec<Version>;
+
+    /// The newest superseded version or tombstone of a key that is not newer than `at`.
+    fn version(&self, key: &[u8], at: Revision) -> Option<Version>;
+
+    /// For the first `limit` keys of a range that have superseded versions or tombstones: the newest of each that is
+    /// not newer than `at`. With it, where the scan stopped: the key to go on after, `None` at the range's end.
+    fn scan_versions(&self, range: &KeyRange, at: Revision, limit: usize) -> (Vec<Version>, Option<Bytes>);
+
+    /// The first `limit` retained versions with ids above `after` and revisions up to `through`, in order.
+    fn scan_changes(&self, after: ChangeId, through: Revision, limit: usize) -> Vec<Version>;
+
+    /// A small record.
+    fn small(&self, key: &SmallKey) -> Option<Bytes>;
+
+    /// The first `limit` small records of a kind whose keys are above `after`, in key order.
+    fn scan_small(&self, kind: SmallKind, after: Option<&SmallKey>, limit: usize) -> Vec<(SmallKey, Bytes)>;
+
+    /// The bytes in use.
+    fn sizes(&self) -> Sizes;
+}

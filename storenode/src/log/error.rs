@@ -1,0 +1,171 @@
+//! Why the log refuses: each variant is a sentence with the file, the place and the way out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use internal_proto::LogIndex;
+
+use super::Identity;
+
+/// An error of the log.
+///
+/// [`NoDisk`](Self::NoDisk), [`EntryTooLarge`](Self::EntryTooLarge),
+/// [`RecordTooLarge`](Self::RecordTooLarge), [`Gap`](Self::Gap), [`Trimmed`](Self::Trimmed) and [`Beyond`](Self::Beyond) leave it as it was; after
+/// [`File`](Self::File) or [`Failed`](Self::Failed) the node must stop.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Data that was acknowledged cannot be read any more.
+    #[error(
+        "{}: acknowledged data is damaged at offset {offset}; {}", .file.display(), replace_member(.file)
+    )]
+    Damaged {
+        /// The damaged segment.
+        file: PathBuf,
+        /// Where its first bad byte range starts.
+        offset: u32,
+    },
+
+    /// A segment between two others does not exist.
+    #[error("{}: this log segment is missing; put it back, or {}", .file.display(), replace_member(.file))]
+    Missing {
+        /// The name it should have.
+        file: PathBuf,
+    },
+
+    /// A file has the name of one segment and the content of another.
+    #[error(
+        "{}: the file holds log segment {found:016x}, so files were renamed or exchanged; \
+         give them their names back, or {}", .file.display(), replace_member(.file)
+    )]
+    WrongSegment {
+        /// The misnamed file.
+        file: PathBuf,
+        /// The segment number in its header.
+        found: u64,
+    },
+
+    /// The file was written by a newer release.
+    #[error(
+        "{}: format version {found} is newer than version {known}, the newest this release can read; \
+         start the release that wrote it, or a later one", .file.display()
+    )]
+    NewerFormat {
+        /// The segment.
+        file: PathBuf,
+        /// Its format version.
+        found: u32,
+        /// The newest version this release knows.
+        known: u32,
+    },
+
+    /// The log belongs to somebody else.
+    #[error(
+        "{}: the log belongs to member {} of cluster {}, but this is member {} of cluster {}; \
+         start with the data directory of this member, or with an empty one",
+        .file.display(), .found.member, .found.cluster, .expected.member, .expected.cluster
+    )]
+    OtherMember {
+        /// The segment that says so.
+        file: PathBuf,
+        /// Whose it is.
+        found: Identity,
+        /// Who opened it.
+        expected: Identity,
+    },
+
+    /// There is no space for the next segment; nothing was written.
+    #[error(
+        "no space left on the disk of {} for a log segment of {bytes} bytes; \
+         free some or enlarge it: writes resume by themselves", .dir.display()
+    )]
+    NoDisk {
+        /// The log's directory.
+        dir: PathBuf,
+        /// The space a segment needs.
+        bytes: u32,
+    },
+
+    /// One entry does not fit into a segment of its own.
+    #[error("log entry {index} of {bytes} bytes is larger than the {limit} bytes that fit into a segment")]
+    EntryTooLarge {
+        /// The entry.
+        index: LogIndex,
+        /// Its encoded size.
+        bytes: usize,
+        /// What fits.
+        limit: usize,
+    },
+
+    /// A record other than entries does not fit into a segment of its own.
+    #[error("a log record of {bytes} bytes is larger than the {limit} bytes that fit into a segment")]
+    RecordTooLarge {
+        /// Its encoded size.
+        bytes: usize,
+        /// What fits.
+        limit: usize,
+    },
+
+    /// Entries were appended that do not continue the log.
+    #[error("log entry {index} does not continue a log that holds {first} to {last}")]
+    Gap {
+        /// The entry in the wrong place.
+        index: LogIndex,
+        /// The first entry of the log.
+        first: LogIndex,
+        /// The last one.
+        last: LogIndex,
+    },
+
+    /// The entry has been trimmed; only a snapshot can replace it.
+    #[error("log entry {index} has been trimmed: the log begins at {first}")]
+    Trimmed {
+        /// The entry asked for.
+        index: LogIndex,
+        /// The first entry that is still there.
+        first: LogIndex,
+    },
+
+    /// The log does not reach that far.
+    #[error("log entry {index} does not exist: the log ends at {last}")]
+    Beyond {
+        /// The entry asked for.
+        index: LogIndex,
+        /// The last entry.
+        last: LogIndex,
+    },
+
+    /// The operating system refused; what a failed write or sync left on the disk is unknown.
+    #[error("{}: cannot {action}: {source}", .file.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        file: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+
+    /// An earlier write or sync failed; it is never retried.
+    #[error("an earlier write to the log failed; the node must be restarted")]
+    Failed,
+}
+
+/// The way out when data of this member is lost; `file` is what is damaged.
+pub(crate) fn replace_member(file: &Path) -> String {
+    let dir = file.parent().unwrap_or(file).display();
+    format!(
+        "move the data directory that holds {dir} away and start this member with an empty one to copy \
+         the data from the other members, or restore a backup"
+    )
+}
+
+/// Adds what was tried, and on which file, to an error of the file layer.
+pub(super) trait Attempt<T> {
+    fn attempt(self, action: &'static str, file: &Path) -> Result<T, LogError>;
+}
+
+impl<T> Attempt<T> for io::Result<T> {
+    fn attempt(self, action: &'static str, file: &Path) -> Result<T, LogError> {
+        self.map_err(|source| LogError::File { action, file: file.to_owned(), source })
+    }
+}

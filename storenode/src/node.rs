@@ -1,0 +1,255 @@
+//! One storage node: recovered from its directory, driven by its own thread, asked through [`Store`].
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use internal_proto::{
+    Answer, AuthRevision, Barrier, Command, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder,
+    Store, WatchLink, Write,
+};
+use parking_lot::Mutex;
+use prometheus::Registry;
+use tokio::sync::oneshot;
+
+use crate::background::{Background, LOG_BYTES_BETWEEN_CHECKPOINTS, Pacing, Place, Threads};
+use crate::config::Config;
+use crate::files::Files;
+use crate::leader::lease_expiry::Lessor;
+use crate::log::{Identity, SEGMENT_BYTES};
+use crate::metrics::Metrics;
+use crate::raft::driver::Driver;
+use crate::raft::inbox::Inbox;
+use crate::raft::member::{Clock, Pace};
+use crate::raft::shared::Shared;
+use crate::raft::transport::{PeerMessage, Transport};
+use crate::raft::{self, Parts, core::Timing, recovery};
+use crate::rpc::{Query, Settle};
+use crate::state::Reader;
+use crate::watch::Hub;
+
+/// A storage node at work. Dropping it without [`Node::stop`] leaves its thread behind.
+pub struct Node {
+    inbox: Arc<Inbox>,
+    shared: Arc<Shared>,
+    query: Query,
+    hub: Arc<Hub>,
+    settle: Settle,
+    driver: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Why a node cannot start: a sentence that names the thing and the way out.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StartError(Box<dyn std::error::Error + Send + Sync>);
+
+/// What tests choose and users do not.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// The size of log segments.
+    pub segment_bytes: u32,
+    /// The least growth of the log between two checkpoints.
+    pub bytes_between_checkpoints: u64,
+    /// The election timeout in ticks, if it is not to be drawn at random: raft-rs asks the thread's generator, which no
+    /// seed reaches.
+    pub election_ticks: Option<usize>,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            segment_bytes: SEGMENT_BYTES,
+            bytes_between_checkpoints: LOG_BYTES_BETWEEN_CHECKPOINTS,
+            election_ticks: None,
+        }
+    }
+}
+
+/// What a node stands on: all that reaches outside the process.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The disk.
+    pub files: Arc<dyn Files>,
+    /// The way to the peers.
+    pub transport: Arc<dyn Transport>,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Node {
+    /// Recovers the node and begins to serve, on a thread of its own. A cluster's lone member leads within
+    /// milliseconds; others wait for a quorum.
+    ///
+    /// # Errors
+    /// [`StartError`] when the directory holds what cannot be served.
+    pub fn start(
+        config: &Config,
+        surroundings: Surroundings,
+        registry: &Registry,
+        tuning: Tuning,
+    ) -> Result<Self, StartError> {
+        let (node, driver) = Self::assemble(config, surroundings, registry, tuning, Threads::Own)?;
+        let driver = raft::run(driver, Arc::clone(&node.shared)).map_err(start_error)?;
+        *node.driver.lock() = Some(driver);
+        Ok(node)
+    }
+
+    /// Recovers a node that does nothing by itself: every pass of its driver is the caller's. For simulation.
+    ///
+    /// # Errors
+    /// [`StartError`] when the directory holds what cannot be served.
+    pub fn simulate(
+        config: &Config,
+        surroundings: Surroundings,
+        registry: &Registry,
+        tuning: Tuning,
+    ) -> Result<(Self, Passes), StartError> {
+        let (node, mut driver) = Self::assemble(config, surroundings, registry, tuning, Threads::Inline)?;
+        driver.begin().map_err(start_error)?;
+        Ok((node, Passes(driver)))
+    }
+
+    fn assemble(
+        config: &Config,
+        surroundings: Surroundings,
+        registry: &Registry,
+        tuning: Tuning,
+        threads: Threads,
+    ) -> Result<(Self, Driver), StartError> {
+        let Surroundings { files, transport, clock } = surroundings;
+        let identity = Identity { cluster: config.cluster_id, member: config.member_id };
+        let place = Place { files, dir: config.data_dir.join("checkpoints"), identity };
+        let members: Vec<MemberId> = config.members.iter().map(|member| member.id).collect();
+        let log_dir = config.data_dir.join("log");
+        let timing = timing(config, tuning);
+        let started = recovery::start(&place, &log_dir, tuning.segment_bytes, &members, timing).map_err(start_error)?;
+        let reader = started.state.reader();
+        let metrics = Metrics::new(registry, reader.clone()).map_err(start_error)?;
+        let inbox = Arc::new(Inbox::default());
+        let shared = Arc::new(Shared::new(config.member_id, reader.applied().0));
+        let hub = Arc::new(Hub::new(reader.clone()));
+        let lessor = Arc::new(Mutex::new(Lessor::default()));
+        let pacing = Pacing { threads, bytes_between_checkpoints: tuning.bytes_between_checkpoints };
+        let background = Background::new(place, Arc::clone(&inbox), reader.clone(), started.checkpoint, pacing);
+        let parts = Parts {
+            started,
+            hub: Arc::clone(&hub),
+            lessor: Arc::clone(&lessor),
+            inbox: Arc::clone(&inbox),
+            shared: Arc::clone(&shared),
+            background,
+            transport,
+            metrics: Arc::new(metrics),
+            clock: Arc::clone(&clock),
+            pace: Pace { tick: config.timing.tick(), election: config.timing.election_timeout },
+        };
+        let driver = parts.assemble();
+        let query = Query { reader, shared: Arc::clone(&shared), lessor, clock };
+        let settle = Settle { min_ttl: config.timing.min_lease_seconds() };
+        Ok((Self { inbox, shared, query, hub, settle, driver: Mutex::default() }, driver))
+    }
+
+    /// Writes this member's own record, so that clients can find it. Repeated until a leader takes it.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when the node stops first.
+    pub async fn publish(&self, member: Member) -> Result<(), Error> {
+        /// Between two tries; an election takes about ten times as long.
+        const PAUSE: Duration = Duration::from_millis(20);
+        loop {
+            let operation = Operation::PublishMember(member.clone());
+            let command = Command { origin: None, auth: AuthRevision::default(), operation };
+            let (respond, answer) = Responder::new();
+            self.submit(vec![Write { command, respond }]);
+            match answer.await {
+                Ok(_) => return Ok(()),
+                Err(Error::Stopped) => return Err(Error::Stopped),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// Takes a message that a peer's transport sent here.
+    pub fn deliver(&self, message: PeerMessage) {
+        self.inbox.deliver(message);
+    }
+
+    /// Reads of the applied state.
+    #[must_use]
+    pub const fn reader(&self) -> &Reader {
+        &self.query.reader
+    }
+
+    /// Waits until the node stops by itself; the reason. Its data directory is as durable as ever.
+    pub async fn failed(&self) -> String {
+        let mut failed = self.shared.watch_failed();
+        let reason = failed.wait_for(Option::is_some).await;
+        reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
+    }
+
+    /// Stops after what is queued, and waits for it. Blocks.
+    pub fn stop(&self) {
+        self.inbox.stop();
+        if let Some(driver) = self.driver.lock().take()
+            && driver.join().is_err()
+        {
+            tracing::error!("the driver's thread ended with a panic");
+        }
+    }
+}
+
+/// The driver of a simulated node.
+pub struct Passes(Driver);
+
+impl Passes {
+    /// Deals with what has arrived and with the time that has passed.
+    ///
+    /// # Errors
+    /// Why the node can do no more.
+    pub fn pass(&mut self) -> Result<(), StartError> {
+        self.0.pass().map(drop).map_err(start_error)
+    }
+}
+
+fn start_error(error: impl std::error::Error + Send + Sync + 'static) -> StartError {
+    StartError(Box::new(error))
+}
+
+fn timing(config: &Config, tuning: Tuning) -> Timing {
+    let tick = config.timing.tick().as_nanos().max(1);
+    let ticks = |duration: Duration| usize::try_from(duration.as_nanos() / tick).unwrap_or(usize::MAX);
+    let shortest = ticks(config.timing.election_timeout);
+    // A range of 1.4 keeps elections short and still parts two candidates.
+    let drawn = (shortest, (shortest + shortest * 2 / 5).max(shortest + 1));
+    let (election, election_end) = tuning.election_ticks.map_or(drawn, |ticks| (ticks, ticks + 1));
+    let heartbeat = ticks(config.timing.heartbeat_interval);
+    Timing { heartbeat, election, election_end, pre_vote: config.pre_vote }
+}
+
+impl Store for Node {
+    fn member(&self) -> MemberId {
+        self.shared.member()
+    }
+
+    fn submit(&self, writes: Vec<Write>) {
+        self.inbox.submit(self.settle.all(writes, &mut rand::rng()));
+    }
+
+    fn barrier(&self) -> Reply<Result<Barrier, Error>> {
+        if self.shared.is_sole_leader() {
+            let (index, term) = self.query.reader.applied();
+            return Reply::ready(Ok(Barrier { index, term }));
+        }
+        let (respond, answer) = oneshot::channel();
+        self.inbox.barrier(respond);
+        Reply::later(async move { answer.await.unwrap_or(Err(Error::Stopped)) })
+    }
+
+    fn query(&self, request: Request, freshness: Freshness) -> Reply<Result<Answer, Error>> {
+        self.query.answer(request, freshness)
+    }
+
+    fn watch(&self) -> WatchLink {
+        self.hub.link()
+    }
+}

@@ -1,0 +1,143 @@
+//! What waits for the driver. Everything queued while it worked is taken at once, so under load nothing wakes a
+//! thread per request and what came together is logged together.
+
+use std::time::Instant;
+
+use internal_proto::{Error, Write};
+use parking_lot::{Condvar, Mutex};
+use raft::eraftpb::Message;
+
+use super::barriers::{BarrierResponder, MAX_WAITING};
+use super::transport::PeerMessage;
+use crate::engine::checkpoint::{Checkpoint, CheckpointError};
+use crate::log::{LogError, Spare};
+
+/// Bytes of writes that may wait: about a second of what a fast disk takes.
+const MAX_WAITING_BYTES: usize = 256 << 20;
+/// Writes that may wait, whatever their size.
+const MAX_WAITING_WRITES: usize = 100_000;
+/// Messages of peers that may wait; raft sends again what is dropped.
+const MAX_WAITING_MESSAGES: usize = 10_000;
+
+/// What has come in since the driver last looked.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals {
+    /// Commands to log, in order of arrival.
+    pub(crate) writes: Vec<Write>,
+    /// Barriers asked for.
+    pub(crate) barriers: Vec<BarrierResponder>,
+    /// From peers.
+    pub(crate) messages: Vec<Message>,
+    /// A stage's result that needs the driver itself.
+    pub(crate) events: Vec<StageEvent>,
+    /// Whether the node is to stop.
+    pub(crate) stop: bool,
+    weight: usize,
+}
+
+/// What work on another thread reports.
+#[derive(Debug)]
+pub(crate) enum StageEvent {
+    /// A spare segment for the log is there, or there is no disk space for one.
+    Spare(Result<Spare, LogError>),
+    /// A checkpoint through this index is durable: the log below can go.
+    Checkpointed(Result<Checkpoint, CheckpointError>),
+    /// The compaction worker has nothing more to do.
+    Compacted,
+}
+
+/// The driver's queue.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    arrivals: Mutex<Arrivals>,
+    arrived: Condvar,
+}
+
+impl Arrivals {
+    fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+            && self.barriers.is_empty()
+            && self.messages.is_empty()
+            && self.events.is_empty()
+            && !self.stop
+    }
+}
+
+impl Inbox {
+    /// Queues writes. Those that find the queue full are answered `TooManyRequests`, those after the end `Stopped`.
+    pub(crate) fn submit(&self, writes: Vec<Write>) {
+        let mut refused = Vec::new();
+        let mut arrivals = self.arrivals.lock();
+        for write in writes {
+            if arrivals.stop {
+                refused.push((write, Error::Stopped));
+            } else if arrivals.weight > MAX_WAITING_BYTES || arrivals.writes.len() >= MAX_WAITING_WRITES {
+                refused.push((write, Error::TooManyRequests));
+            } else {
+                arrivals.weight += write.command.weight();
+                arrivals.writes.push(write);
+            }
+        }
+        drop(arrivals);
+        self.arrived.notify_one();
+        for (write, error) in refused {
+            write.respond.send(Err(error));
+        }
+    }
+
+    /// Queues a barrier.
+    pub(crate) fn barrier(&self, responder: BarrierResponder) {
+        let mut arrivals = self.arrivals.lock();
+        let refusal = if arrivals.stop {
+            Error::Stopped
+        } else if arrivals.barriers.len() >= MAX_WAITING {
+            Error::TooManyRequests
+        } else {
+            arrivals.barriers.push(responder);
+            drop(arrivals);
+            self.arrived.notify_one();
+            return;
+        };
+        drop(arrivals);
+        let _ = responder.send(Err(refusal));
+    }
+
+    /// Queues a peer's message, or drops it.
+    pub(crate) fn deliver(&self, message: PeerMessage) {
+        let mut arrivals = self.arrivals.lock();
+        if arrivals.messages.len() < MAX_WAITING_MESSAGES {
+            arrivals.messages.push(message.0);
+            drop(arrivals);
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Queues what a stage reports.
+    pub(crate) fn report(&self, event: StageEvent) {
+        self.arrivals.lock().events.push(event);
+        self.arrived.notify_one();
+    }
+
+    /// Asks the driver to stop once it has handled what is queued.
+    pub(crate) fn stop(&self) {
+        self.arrivals.lock().stop = true;
+        self.arrived.notify_one();
+    }
+
+    /// Waits until something is queued or the time has come.
+    pub(crate) fn wait(&self, until: Instant) {
+        let mut arrivals = self.arrivals.lock();
+        if arrivals.is_empty() {
+            self.arrived.wait_until(&mut arrivals, until);
+        }
+    }
+
+    /// Takes all that is queued; `taken` gives its emptied room in exchange.
+    pub(crate) fn take(&self, taken: &mut Arrivals) {
+        let mut arrivals = self.arrivals.lock();
+        let stop = arrivals.stop;
+        std::mem::swap(&mut *arrivals, taken);
+        arrivals.weight = 0;
+        arrivals.stop = stop;
+    }
+}

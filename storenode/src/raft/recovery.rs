@@ -1,0 +1,187 @@
+//! Start: from what the disk holds to a core and a state that go on where they left off.
+//!
+//! ```text
+//!  checkpoint (index C) ─► engine        log: C+1 ..... commit ..... last
+//!                                             applied here │ given to raft
+//!  nothing at all ─► log record "starts at (1, 1, first members)", made durable before anything else
+//! ```
+//!
+//! Invariants: the log reaches at least as far as what is committed and as the checkpoint, or the node does not start;
+//! no entry above the commit index is applied.
+
+use std::sync::Arc;
+
+use internal_proto::{LogIndex, MemberId, Term};
+use raft::eraftpb;
+
+use super::applier::decode;
+use super::core::{Core, Timing};
+use super::fatal::Fatal;
+use super::log_stage::unlogged;
+use super::membership;
+use super::window::Origin;
+use crate::background::Place;
+use crate::engine::checkpoint::{self, Checkpoint};
+use crate::engine::memory::Memory;
+use crate::log::{EntryKind, HardState, Log, LogError, Options, Record, Recovered, Start};
+use crate::state::{Input, Limits, State, StateError};
+
+/// A new cluster's log begins after an entry that nobody wrote, so that a member added later, whose log begins at 0,
+/// is given a snapshot with the members instead of entries alone.
+const FIRST: (LogIndex, Term) = (LogIndex(1), Term(1));
+/// Bytes of entries read at once while the log is replayed.
+const REPLAY_BYTES: usize = 4 << 20;
+
+/// What a start found.
+pub(crate) struct Started {
+    pub(crate) log: Log,
+    pub(crate) state: State,
+    pub(crate) core: Core,
+    /// The checkpoint it started from.
+    pub(crate) checkpoint: Option<Checkpoint>,
+}
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecoveryError {
+    /// The log or an entry in it.
+    #[error(transparent)]
+    Fatal(#[from] Fatal),
+    /// The content of the checkpoint.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The log does not reach what is known to be committed.
+    #[error(
+        "the log ends at entry {last}, but entries through {needed} were committed: acknowledged data is missing; \
+         remove the data directory and let this member copy the data from the others, or restore a backup"
+    )]
+    Short {
+        /// The log's end.
+        last: LogIndex,
+        /// What is missing.
+        needed: LogIndex,
+    },
+    /// The log begins after what the checkpoint holds.
+    #[error(
+        "the log begins at entry {first}, but the newest checkpoint ends at {checkpoint}: entries between them are \
+         missing; put the checkpoint back, or let this member copy the data from the others"
+    )]
+    NoCheckpoint {
+        /// The log's begin.
+        first: LogIndex,
+        /// The checkpoint's end; 0 where there is none.
+        checkpoint: LogIndex,
+    },
+    /// raft-rs refuses what the log and state say.
+    #[error("raft cannot start: {0}")]
+    Raft(#[from] raft::Error),
+}
+
+impl From<LogError> for RecoveryError {
+    fn from(error: LogError) -> Self {
+        Self::Fatal(error.into())
+    }
+}
+
+/// Recovers a node, or begins a new one whose first members are `members`.
+pub(crate) fn start(
+    place: &Place,
+    log_dir: &std::path::Path,
+    segment_bytes: u32,
+    members: &[MemberId],
+    timing: Timing,
+) -> Result<Started, RecoveryError> {
+    let options = Options { identity: place.identity, segment_bytes };
+    let (mut log, recovered) = Log::open(Arc::clone(&place.files), log_dir, options)?;
+    let engine = Arc::new(Memory::default());
+    let checkpoint = checkpoint::load(&*place.files, &place.dir, place.identity, &*engine).map_err(Fatal::from)?;
+    let recovered = if is_new(&recovered) { begin(&mut log, members)? } else { recovered };
+    let mut state = State::open(engine, Limits::default())?;
+    apply_start(&mut state, &recovered)?;
+    let commit = replay(&mut log, &recovered, &mut state)?;
+    let core = core(&mut log, &recovered, &state, place.identity.member, timing, commit)?;
+    Ok(Started { log, state, core, checkpoint })
+}
+
+fn is_new(recovered: &Recovered) -> bool {
+    recovered.last == LogIndex(0) && recovered.start.is_none()
+}
+
+/// Makes durable who the first members are.
+fn begin(log: &mut Log, members: &[MemberId]) -> Result<Recovered, LogError> {
+    let (index, term) = FIRST;
+    let conf_state = membership::encode(&membership::first(members.iter().copied()));
+    let start = Start { index, term, conf_state };
+    let hard_state = HardState { term, vote: MemberId(0), commit: index };
+    log.append(&[Record::Start(&start), Record::HardState(hard_state)])?;
+    log.sync()?;
+    Ok(Recovered { first: index.next(), last: index, hard_state, start: Some(start), cut: None })
+}
+
+/// Brings an empty state to where the log begins. A state from a checkpoint is there already.
+fn apply_start(state: &mut State, recovered: &Recovered) -> Result<(), RecoveryError> {
+    let applied = state.reader().applied().0;
+    if applied.next() >= recovered.first {
+        return Ok(());
+    }
+    match &recovered.start {
+        Some(start) if start.index == FIRST.0 && applied == LogIndex(0) => {
+            state.apply(start.index, start.term, Input::ConfState(start.conf_state.clone()));
+            Ok(())
+        }
+        _ => Err(RecoveryError::NoCheckpoint { first: recovered.first, checkpoint: applied }),
+    }
+}
+
+/// Applies what is known to be committed, up to the first membership change: that is raft's to apply. Returns the
+/// commit index.
+fn replay(log: &mut Log, recovered: &Recovered, state: &mut State) -> Result<LogIndex, RecoveryError> {
+    let applied = state.reader().applied().0;
+    let commit = recovered.hard_state.commit.max(applied);
+    if commit > recovered.last {
+        return Err(RecoveryError::Short { last: recovered.last, needed: commit });
+    }
+    let mut next = applied.next();
+    while next <= commit {
+        for entry in log.entries(next, commit.next(), REPLAY_BYTES)? {
+            if entry.kind != EntryKind::Normal {
+                return Ok(commit);
+            }
+            next = entry.index.next();
+            state.apply(entry.index, entry.term, decode(entry.data).map_err(Fatal::from)?);
+        }
+    }
+    Ok(commit)
+}
+
+fn conf_state(state: &State) -> Result<eraftpb::ConfState, RecoveryError> {
+    let encoded = state.reader().conf_state().unwrap_or_default();
+    Ok(membership::decode(&encoded)?)
+}
+
+fn core(
+    log: &mut Log,
+    recovered: &Recovered,
+    state: &State,
+    member: MemberId,
+    timing: Timing,
+    commit: LogIndex,
+) -> Result<Core, RecoveryError> {
+    let mut terms: Vec<(LogIndex, Term)> = Vec::new();
+    for index in recovered.first.0 - 1..=recovered.last.0 {
+        let term = log.term(LogIndex(index))?;
+        if terms.last().is_none_or(|&(_, last)| last != term) {
+            terms.push((LogIndex(index), term));
+        }
+    }
+    let applied = state.reader().applied().0;
+    let rest = log.entries(applied.next(), recovered.last.next(), usize::MAX)?;
+    let rest: Vec<_> = rest.into_iter().map(unlogged).collect();
+    let mut hard_state = eraftpb::HardState::default();
+    hard_state.term = recovered.hard_state.term.0;
+    hard_state.vote = recovered.hard_state.vote.0;
+    hard_state.commit = commit.0;
+    let first = recovered.first;
+    let origin = Origin { hard_state, conf_state: conf_state(state)?, first, applied, terms };
+    Ok(Core::new(member, timing, origin, &rest)?)
+}

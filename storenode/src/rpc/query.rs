@@ -1,0 +1,114 @@
+//! Answers from the node's own state: ranges, read-only transactions, leases, members, status.
+//!
+//! Invariant: an answer's stamp is taken before the state is read, so no header claims a revision that the answer
+//! does not cover.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use internal_proto::{Answer, Error, Freshness, LogIndex, Reply, Request, Response, Stamp, StatusResponse};
+use parking_lot::Mutex;
+
+use super::leases;
+use crate::leader::lease_expiry::Lessor;
+use crate::raft::member::Clock;
+use crate::raft::shared::Shared;
+use crate::state::Reader;
+
+/// How long a read waits for the node to catch up; etcd waits as long for an entry to be applied.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// Reads of one node.
+#[derive(Clone)]
+pub(crate) struct Query {
+    pub(crate) reader: Reader,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) lessor: Arc<Mutex<Lessor>>,
+    pub(crate) clock: Clock,
+}
+
+impl Query {
+    /// Answers at once if the node is fresh enough, otherwise when it is.
+    pub(crate) fn answer(&self, request: Request, freshness: Freshness) -> Reply<Result<Answer, Error>> {
+        if let Request::LeaseKeepAlive(id) = request {
+            return leases::keep_alive(self.clone(), id, freshness);
+        }
+        if self.is_fresh(freshness) {
+            return Reply::ready(self.now(&request));
+        }
+        let query = self.clone();
+        Reply::later(async move {
+            query.wait(freshness).await?;
+            query.now(&request)
+        })
+    }
+
+    /// Where and when an answer was given.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp {
+            member: self.shared.member(),
+            revision: self.reader.revision(),
+            term: self.shared.role().term,
+            auth: self.reader.auth(),
+        }
+    }
+
+    pub(super) fn is_fresh(&self, freshness: Freshness) -> bool {
+        self.reader.applied().0 >= freshness.applied && self.reader.revision() >= freshness.revision
+    }
+
+    /// Waits until the node is fresh. A serializable read asks for no index and is content with what there is.
+    pub(super) async fn wait(&self, freshness: Freshness) -> Result<(), Error> {
+        let mut applied = self.shared.watch_applied();
+        let caught_up = applied.wait_for(|_| self.is_fresh(freshness));
+        match tokio::time::timeout(MAX_WAIT, caught_up).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(Error::Stopped),
+            Err(_) if freshness.applied == LogIndex::default() => Ok(()),
+            Err(_) => Err(Error::TimeoutWaitApplied),
+        }
+    }
+
+    fn now(&self, request: &Request) -> Result<Answer, Error> {
+        let mut stamp = self.stamp();
+        let response = match request {
+            Request::Range(range) => {
+                let response = self.reader.range(range)?;
+                stamp.revision = response.revision;
+                Response::Range(response)
+            }
+            Request::Txn(txn) => {
+                let response = self.reader.txn(txn)?;
+                stamp.revision = response.revision;
+                Response::Txn(response)
+            }
+            Request::LeaseTimeToLive(request) => leases::time_to_live(self, *request)?,
+            Request::LeaseLeases => leases::all(self)?,
+            Request::MemberList { .. } => Response::MemberList(self.reader.members()),
+            Request::Status => Response::Status(self.status()),
+            Request::Put(_)
+            | Request::DeleteRange(_)
+            | Request::Compact(_)
+            | Request::LeaseGrant(_)
+            | Request::LeaseRevoke(_)
+            | Request::LeaseKeepAlive(_) => unreachable!("{} is not answered from the state", request.name()),
+        };
+        Ok(Answer { response, stamp })
+    }
+
+    fn status(&self) -> StatusResponse {
+        let sizes = self.reader.sizes();
+        let role = self.shared.role();
+        let errors = if role.leader.is_none() { vec!["etcdserver: no leader".to_owned()] } else { Vec::new() };
+        StatusResponse {
+            db_size: sizes.total,
+            db_size_in_use: sizes.in_use,
+            quota: 0,
+            leader: role.leader,
+            committed: self.shared.committed(),
+            applied: self.reader.applied().0,
+            learner: false,
+            errors,
+        }
+    }
+}

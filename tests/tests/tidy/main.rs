@@ -1,0 +1,12 @@
+//! The repository against its own rules: shape of files, words, direction of dependencies, truth of the
+//! README. Each module is one group of rules; `exceptions.rs` lists what may break them and why.
+
+mod direction;
+mod exceptions;
+mod reachable;
+mod readme;
+mod repository;
+mod shape;
+mod source;
+mod versions;
+mod words;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -15,8 +16,8 @@ use tokio::task::JoinHandle;
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The header `content-type`; empty if absent.
-    pub content_type: String,
+    /// The headers that belong to the API, sorted: the type of the content, CORS, allowed methods.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
 }
@@ -56,21 +57,48 @@ impl Connection {
     /// # Errors
     /// When the connection breaks.
     pub async fn call(&mut self, method: &str, path: &str, body: impl Into<Bytes>) -> io::Result<Reply> {
+        let response = self.send(method, path, body.into()).await?;
+        let (status, headers) = (response.status().as_u16(), api_headers(response.headers()));
+        let body = response.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+        Ok(Reply { status, headers, body })
+    }
+
+    /// Posts one request and reads the first lines of an answer that may never end; fewer if it ends.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn first_lines(&mut self, path: &str, body: impl Into<Bytes>, count: usize) -> io::Result<Vec<String>> {
+        let mut answer = self.send("POST", path, body.into()).await?.into_body();
+        let mut received = Vec::new();
+        while received.iter().filter(|&&byte| byte == b'\n').count() < count {
+            let Some(frame) = answer.frame().await else { break };
+            received.extend_from_slice(frame.map_err(io::Error::other)?.data_ref().unwrap_or(&Bytes::new()));
+        }
+        Ok(String::from_utf8_lossy(&received).lines().take(count).map(str::to_owned).collect())
+    }
+
+    async fn send(&mut self, method: &str, path: &str, body: Bytes) -> io::Result<http::Response<Incoming>> {
         let request = http::Request::builder()
             .method(method)
             .uri(path)
             .header("host", "localhost")
             .header("content-type", "application/json")
-            .body(Full::new(body.into()))
+            .body(Full::new(body))
             .map_err(io::Error::other)?;
         self.sender.ready().await.map_err(io::Error::other)?;
-        let response = self.sender.send_request(request).await.map_err(io::Error::other)?;
-        let status = response.status().as_u16();
-        let header = response.headers().get("content-type");
-        let content_type = header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let body = response.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-        Ok(Reply { status, content_type: content_type.unwrap_or_default(), body })
+        self.sender.send_request(request).await.map_err(io::Error::other)
     }
+}
+
+fn api_headers(headers: &http::HeaderMap) -> Vec<(String, String)> {
+    let of_api = |name: &str| {
+        matches!(name, "content-type" | "allow" | "grpc-metadata-content-type") || name.starts_with("access-control-")
+    };
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let named = headers.iter().filter(|(name, _)| of_api(name.as_str()));
+    let mut kept: Vec<_> = named.map(|(name, value)| (name.to_string(), text(value))).collect();
+    kept.sort();
+    kept
 }
 
 impl Drop for Connection {

@@ -1,9 +1,12 @@
 //! Generated sequences of KV, Watch and Lease operations give the same answers as a real etcd.
+#![allow(clippy::unwrap_used)]
 
 use tests::binary::{Program, amount};
+use tests::oracle::crowd;
 use tests::oracle::generator::{Generator, KeySpace};
 use tests::oracle::operation::Operation;
 use tests::oracle::shrink;
+use tests::process::Server;
 use tests::requirement;
 
 /// The operations of one pair of fresh servers: short enough to be shortened further, long enough for history.
@@ -20,6 +23,28 @@ async fn generated_operations_have_etcds_answers() {
         let operations: Vec<Operation> = (0..PER_SEED).map(|_| generator.operation()).collect();
         if let Err(report) = shrink::check(Program::MetaStore, None, &operations).await {
             panic!("seed {seed}: {report}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_clients_at_once_are_told_the_same_by_both() {
+    if requirement::etcd().is_none() {
+        return;
+    }
+    let length = amount(100, 2_000);
+    for clients in [2, 16] {
+        let etcd = Server::start(Program::Etcd, &["--unsafe-no-fsync"]).await.unwrap();
+        let product = Server::start(Program::MetaStore, &[]).await.unwrap();
+        let seed = clients as u64;
+        let left = crowd::run(&etcd, seed, clients, length).await.unwrap();
+        let right = crowd::run(&product, seed, clients, length).await.unwrap();
+        assert_eq!(left.len(), clients);
+        assert_eq!(crowd::difference(&left, &right), None);
+        // A comparison of other sequences differs: the answers are really looked at.
+        if clients == 2 {
+            let other = crowd::run(&product, seed + 100, clients, length).await.unwrap();
+            assert!(crowd::difference(&left, &other).is_some());
         }
     }
 }

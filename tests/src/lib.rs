@@ -2,8 +2,10 @@
 
 pub mod binary;
 pub mod client;
+pub mod command;
 pub mod history;
 pub mod http;
 pub mod oracle;
 pub mod process;
+pub mod raw;
 pub mod requirement;

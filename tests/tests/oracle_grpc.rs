@@ -1,6 +1,7 @@
 //! Generated sequences of KV, Watch and Lease operations give the same answers as a real etcd.
 #![allow(clippy::unwrap_used)]
 
+use futures_util::StreamExt as _;
 use tests::binary::{Program, amount};
 use tests::oracle::crowd;
 use tests::oracle::generator::{Generator, KeySpace};
@@ -12,19 +13,28 @@ use tests::requirement;
 /// The operations of one pair of fresh servers: short enough to be shortened further, long enough for history.
 const PER_SEED: usize = 2_500;
 const FIRST_SEED: u64 = 1;
+/// Mostly a comparison waits for answers, or for etcd to bring its watches up to date.
+const AT_ONCE: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_operations_have_etcds_answers() {
     if requirement::etcd().is_none() {
         return;
     }
-    for seed in (FIRST_SEED..).take(amount(2, 42)) {
-        let mut generator = Generator::new(seed, KeySpace::whole());
-        let operations: Vec<Operation> = (0..PER_SEED).map(|_| generator.operation()).collect();
-        if let Err(report) = shrink::check(Program::MetaStore, None, &operations).await {
-            panic!("seed {seed}: {report}");
+    let runs = (FIRST_SEED..).take(amount(2, 42)).map(|seed| tokio::spawn(run(seed)));
+    let mut ended = futures_util::stream::iter(runs).buffer_unordered(AT_ONCE);
+    while let Some(result) = ended.next().await {
+        if let Err(report) = result.unwrap() {
+            panic!("{report}");
         }
     }
+}
+
+async fn run(seed: u64) -> Result<(), String> {
+    let mut generator = Generator::new(seed, KeySpace::whole());
+    let operations: Vec<Operation> = (0..PER_SEED).map(|_| generator.operation()).collect();
+    let result = shrink::check(Program::MetaStore, None, &operations).await;
+    result.map_err(|report| format!("seed {seed}: {report}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

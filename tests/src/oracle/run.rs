@@ -10,6 +10,7 @@
 
 mod watches;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use tokio::sync::Notify;
 
 use super::answer::{Answer, agree};
 use super::fault::Fault;
-use super::operation::Operation;
+use super::operation::{Operation, Stream};
 use super::symbol::Position;
 use super::system::System;
 use crate::binary::Program;
@@ -35,6 +36,8 @@ pub struct Pair {
     right: System,
     position: Position,
     changed: Arc<Notify>,
+    /// By stream and number of the creation: whether the watch had nothing to catch up with.
+    current_from_birth: BTreeMap<Stream, Vec<bool>>,
     /// Watches of this pair's streams may still be catching up.
     catching_up: bool,
     patience: Duration,
@@ -84,6 +87,7 @@ impl Pair {
             right: right?,
             position: Position::default(),
             changed: Arc::default(),
+            current_from_birth: BTreeMap::new(),
             catching_up: false,
             patience: PATIENCE,
         })

@@ -1,7 +1,7 @@
 //! curl does what the README shows.
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -31,7 +31,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-fn curl(curl: &PathBuf, server: &Server, line: &str) -> Value {
+fn curl(curl: &Path, server: &Server, line: &str) -> Value {
     let line = line.replace(README_ADDRESS, &server.client().to_string());
     let words = words(&line);
     let arguments: Vec<&str> = ["-s", "-S"].into_iter().chain(words.iter().skip(1).map(String::as_str)).collect();

@@ -32,7 +32,8 @@ async fn generated_operations_have_etcds_answers() {
 
 async fn run(seed: u64) -> Result<(), String> {
     let mut generator = Generator::new(seed, KeySpace::whole());
-    let operations: Vec<Operation> = (0..PER_SEED).map(|_| generator.operation()).collect();
+    let mut operations: Vec<Operation> = (0..PER_SEED).map(|_| generator.operation()).collect();
+    operations.extend(Generator::inspection());
     let result = shrink::check(Program::MetaStore, None, &operations).await;
     result.map_err(|report| format!("seed {seed}: {report}"))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use internal_proto::{Event, EventKind};
 use proto::etcdserverpb::watch_request::RequestUnion;
-use proto::etcdserverpb::{LeaseTimeToLiveRequest, RangeRequest, WatchCreateRequest, WatchRequest};
+use proto::etcdserverpb::{CompactionRequest, LeaseTimeToLiveRequest, RangeRequest, WatchCreateRequest, WatchRequest};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tests::binary::{Program, amount};
@@ -15,6 +15,7 @@ use tests::history::load::{self, Record};
 use tests::history::model::{self, Version};
 use tests::history::{Change, checker};
 use tests::process::Server;
+use tonic::{Code, Status};
 
 const SEED: u64 = 3;
 /// A server is killed after one to this many acknowledged writes of its life.
@@ -27,7 +28,8 @@ async fn acknowledged_writes_survive_kills() {
     let mut random = StdRng::seed_from_u64(SEED);
     let mut server = Server::start(Program::MetaStore, &[]).await.unwrap();
     let record = Arc::new(Record::default());
-    let mut changes = Vec::new();
+    let mut changes: Vec<Change> = Vec::new();
+    let mut compacted = 1;
     for life in 0..amount(10, 200) {
         let mut writers = load::start(server.client(), &record, life as u64);
         record.acknowledged(random.random_range(1..LIFE)).await;
@@ -36,19 +38,30 @@ async fn acknowledged_writes_survive_kills() {
         server.restart().await.unwrap();
 
         let client = Client::connect(server.client()).await.unwrap();
-        let next = changes.last().map_or(2, |change: &Change| change.revision + 1);
+        let next = changes.last().map_or(2, |change| change.revision + 1);
         let current = current(&client).await;
         changes.extend(history(&client, next, current).await);
         checker::check(&record.writes.lock(), &changes, current).unwrap_or_else(|found| panic!("life {life}: {found}"));
         for _ in 0..SAMPLES {
-            let revision = random.random_range(1..=current);
-            assert_eq!(keys(&client, revision).await, model::at(&changes, revision), "life {life} at {revision}");
+            let revision = random.random_range(compacted..=current);
+            let expected = model::at(&changes, revision);
+            assert_eq!(keys(&client, revision).await.unwrap(), expected, "life {life} at {revision}");
+        }
+        if compacted > 1 {
+            assert_eq!(keys(&client, compacted - 1).await.unwrap_err().code(), Code::OutOfRange, "life {life}");
         }
         check_leases(&client, &record).await;
+        if compacted < current && random.random_ratio(1, 3) {
+            compacted = random.random_range(compacted + 1..=current);
+            let request = CompactionRequest { revision: compacted, physical: random.random() };
+            client.kv.clone().compact(request).await.unwrap();
+        }
     }
     let client = Client::connect(server.client()).await.unwrap();
     let end = changes.last().unwrap().revision;
-    assert_eq!(history(&client, 2, end).await, changes, "the past has changed");
+    // A compaction leaves of the revision itself what is still alive.
+    let kept: Vec<Change> = changes.into_iter().filter(|change| change.revision > compacted).collect();
+    assert_eq!(history(&client, compacted + 1, end).await, kept, "the past has changed");
 }
 
 async fn current(client: &Client) -> i64 {
@@ -88,10 +101,10 @@ fn change(event: &Event) -> Change {
     Change { revision: fields.mod_revision.0, key: text(fields.key), value }
 }
 
-async fn keys(client: &Client, revision: i64) -> BTreeMap<String, Version> {
+async fn keys(client: &Client, revision: i64) -> Result<BTreeMap<String, Version>, Status> {
     let everything: bytes::Bytes = vec![0].into();
     let request = RangeRequest { key: everything.clone(), range_end: everything, revision, ..RangeRequest::default() };
-    let answer = client.kv.clone().range(request).await.unwrap().into_inner();
+    let answer = client.kv.clone().range(request).await?.into_inner();
     let entry = |kv: &internal_proto::KeyValue| {
         let fields = kv.fields();
         let version = Version {
@@ -102,7 +115,7 @@ async fn keys(client: &Client, revision: i64) -> BTreeMap<String, Version> {
         };
         (String::from_utf8_lossy(fields.key).into_owned(), version)
     };
-    answer.kvs.iter().map(entry).collect()
+    Ok(answer.kvs.iter().map(entry).collect())
 }
 
 /// Acknowledged grants are still there.

@@ -78,7 +78,7 @@ async fn a_watch_that_is_compacted_away_gets_a_prefix_and_is_told() {
     let server = Server::start(Program::MetaStore, &[]).await.unwrap();
     let mut unread = watch(&server).await;
     // More than windows and buffers hold.
-    let count = amount(60_000, 300_000) / WRITERS * WRITERS;
+    let count = amount(30_000, 300_000) / WRITERS * WRITERS;
     put_many(&server, count).await;
     let last = i64::try_from(count).unwrap() + 1;
     let compact = CompactionRequest { revision: last, physical: false };

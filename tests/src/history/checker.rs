@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn every_contradiction_is_found() {
-        let planted: [(&str, fn(&mut Vec<Change>)); 8] = [
+        type Plant = fn(&mut Vec<Change>);
+        let planted: [(&str, Plant); 8] = [
             ("not there", |history| drop(history.pop())),
             ("after revision", |history| drop(history.remove(0))),
             ("a part of", |history| drop(history.remove(2))),

@@ -54,24 +54,7 @@ impl From<Status> for Answer {
 
 impl Answer {
     /// The header, where the answer has one.
-    #[must_use]
-    pub const fn header(&self) -> Option<&ResponseHeader> {
-        match self {
-            Self::Range(answer) => answer.header.as_ref(),
-            Self::Put(answer) => answer.header.as_ref(),
-            Self::Delete(answer) => answer.header.as_ref(),
-            Self::Txn(answer) => answer.header.as_ref(),
-            Self::Compact(answer) => answer.header.as_ref(),
-            Self::Grant(answer) => answer.header.as_ref(),
-            Self::Revoke(answer) => answer.header.as_ref(),
-            Self::KeepAlive(answer) => answer.header.as_ref(),
-            Self::TimeToLive(answer) => answer.header.as_ref(),
-            Self::Leases(answer) => answer.header.as_ref(),
-            Self::Failed { .. } | Self::Broken(_) => None,
-        }
-    }
-
-    fn header_mut(&mut self) -> Option<&mut ResponseHeader> {
+    pub const fn header_mut(&mut self) -> Option<&mut ResponseHeader> {
         match self {
             Self::Range(answer) => answer.header.as_mut(),
             Self::Put(answer) => answer.header.as_mut(),

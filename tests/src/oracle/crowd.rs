@@ -83,7 +83,7 @@ async fn one(client: &Client, seed: u64, number: usize, length: usize) -> Result
     for _ in 0..length {
         let operation = generator.crowd_operation();
         let mut answer = call(client, operation.clone()).await.unwrap_or_else(Answer::from);
-        if let Some(header) = answer.header() {
+        if let Some(header) = answer.header_mut() {
             if header.revision < last {
                 return Err(format!("client {number}: revision {} after {last}: {operation:?}", header.revision));
             }

@@ -52,6 +52,21 @@ impl Generator {
         }
     }
 
+    /// A look at everything there is, also in the past: what no answer so far has shown.
+    #[must_use]
+    pub fn inspection() -> Vec<Operation> {
+        const DEPTH: i64 = 60;
+        let everything = |revision| {
+            let whole: bytes::Bytes = vec![0].into();
+            Operation::Range(RangeRequest { key: whole.clone(), range_end: whole, revision, ..RangeRequest::default() })
+        };
+        let past = (0..DEPTH).map(|back| everything(symbol::current(-back)));
+        let oldest = (-1..2).map(|offset| everything(symbol::compacted(offset)));
+        let leases = LITERAL_LEASES.into_iter().chain((0..CHOSEN_SLOTS).map(symbol::chosen));
+        let leases = leases.map(|lease| Operation::TimeToLive(lease, true));
+        past.chain(oldest).chain(leases).chain([Operation::Leases]).collect()
+    }
+
     /// The next operation of one of many clients: nothing whose answer depends on what others do.
     pub fn crowd_operation(&mut self) -> Operation {
         let mut operation = self.keys_operation();
@@ -227,5 +242,21 @@ impl Generator {
         const UNKNOWN: i32 = 7;
         let count = self.random.random_range(1..4);
         (0..count).map(|_| self.pick(&[0, 1, UNKNOWN])).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(seed: u64) -> Vec<Operation> {
+        let mut generator = Generator::new(seed, KeySpace::whole());
+        (0..500).map(|_| generator.operation()).collect()
+    }
+
+    #[test]
+    fn a_seed_names_its_sequence() {
+        assert_eq!(made(1), made(1));
+        assert_ne!(made(1), made(2));
     }
 }

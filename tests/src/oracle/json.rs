@@ -101,3 +101,44 @@ fn normalise(value: &mut Value) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, content_type: &str, body: &str) -> Reply {
+        let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+        Reply { status, headers, body: body.to_owned().into() }
+    }
+
+    fn differ(left: &Reply, right: &Reply) -> bool {
+        difference(&Call::post("/v3/kv/range", "{}"), left, right).is_some()
+    }
+
+    #[test]
+    fn ids_and_a_parsers_words_may_differ() {
+        let with_id = |id: &str| reply(200, "a", &format!(r#"{{"header":{{"member_id":"{id}","revision":"2"}}}}"#));
+        assert!(!differ(&with_id("1"), &with_id("2")));
+        let refused = |message: &str| reply(400, "a", &format!(r#"{{"code":3,"message":"{message}"}}"#));
+        assert!(!differ(&refused("proto: syntax error"), &refused("unexpected end")));
+    }
+
+    #[test]
+    fn everything_else_may_not() {
+        let answer = reply(200, "a", r#"{"header":{"member_id":"1","revision":"2"},"count":"1"}"#);
+        let others = [
+            reply(201, "a", &answer.text()),
+            reply(200, "b", &answer.text()),
+            reply(200, "a", &answer.text().replace("\"2\"", "\"3\"")),
+            reply(200, "a", &answer.text().replace("\"2\"", "2")),
+            reply(200, "a", &answer.text().replace("\"member_id\":\"1\",", "")),
+            reply(200, "a", &answer.text().replace("}", "},\"more\":false}")),
+        ];
+        for other in others {
+            assert!(differ(&answer, &other), "{}", other.text());
+        }
+        let refused = |message: &str| reply(400, "a", &format!(r#"{{"code":3,"message":"{message}"}}"#));
+        assert!(differ(&refused("etcdserver: key is not provided"), &refused("etcdserver: key not found")));
+        assert!(differ(&refused("etcdserver: key is not provided"), &refused("unexpected end")));
+    }
+}

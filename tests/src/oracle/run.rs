@@ -110,10 +110,8 @@ impl Pair {
         self.step(&end).await.map_err(|difference| self.mismatch(operations.len(), &end, difference))
     }
 
-    /// The sequence in the numbers of the left system, for a reader: each step at the revision where it stood.
-    ///
-    /// # Errors
-    /// Never by itself; the mismatch ends it early.
+    /// The sequence in the numbers of the left system, for a reader: each step at the revision where it stood, up to
+    /// the first mismatch.
     pub async fn transcript(&mut self, operations: &[Operation]) -> Vec<String> {
         let mut lines = Vec::new();
         for (number, operation) in operations.iter().enumerate() {
@@ -139,7 +137,7 @@ impl Pair {
     async fn step(&mut self, operation: &Operation) -> Result<(), Difference> {
         match operation {
             Operation::Settle => self.settle().await,
-            Operation::Watch(stream, create) => self.watch(*stream, create, operation).await,
+            Operation::Watch(stream, _) => self.watch(*stream, operation).await,
             Operation::CancelWatch(stream, id) => self.cancel_watch(*stream, *id).await,
             Operation::Progress(stream) => self.progress(*stream).await,
             Operation::Compact(_) => {
@@ -152,7 +150,7 @@ impl Pair {
     }
 
     async fn compare(&mut self, operation: &Operation) -> Result<(), Difference> {
-        let (left, right) =
+        let (mut left, right) =
             tokio::join!(self.left.answer(operation, self.position), self.right.answer(operation, self.position));
         if !agree(&left, &right) {
             return Err(Difference::new(left, right));
@@ -162,7 +160,7 @@ impl Pair {
         {
             self.position.compacted = asked.revision;
         }
-        if let Some(header) = left.header() {
+        if let Some(header) = left.header_mut() {
             self.position.current = header.revision;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The part of a comparison that concerns watches.
 //!
-//! Invariant: a watch that has nothing to catch up with gets one response per revision, under that revision; of one that
-//! starts in the past only the events are compared, because etcd's timing decides how they are grouped.
+//! Invariant: a watch that has nothing to catch up with gets one response per revision, under that revision; of one
+//! that starts in the past only the events are compared, because etcd's timing decides how they are grouped.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -19,15 +19,10 @@ use super::{Difference, Pair};
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
 
 impl Pair {
-    pub(super) async fn watch(
-        &mut self,
-        stream: Stream,
-        create: &WatchCreateRequest,
-        operation: &Operation,
-    ) -> Result<(), Difference> {
+    /// Creates a watch. The request holds nothing that only one system knows.
+    pub(super) async fn watch(&mut self, stream: Stream, operation: &Operation) -> Result<(), Difference> {
         self.open(stream).await?;
         let Operation::Watch(_, resolved) = self.left.resolve(operation, self.position) else { return Ok(()) };
-        debug_assert_eq!(resolved.key, create.key);
         let behind = resolved.start_revision > 0 && !stream.looks_ahead();
         self.catching_up |= behind;
         tokio::join!(

@@ -8,12 +8,12 @@
 .PHONY: help deps build run test test-all lint reset oracle compare
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/[$$][$$]/, "$$"); printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## say what is missing to build and run, and install it after asking
 	@scripts/deps.sh
 
-build: ## release binaries, into $${CARGO_TARGET_DIR:-target}/release/
+build: ## release binaries, into target/release/ or $$CARGO_TARGET_DIR/release/
 	@scripts/build.sh
 
 run: ## build and start one node in the foreground; Ctrl-C stops it

@@ -7,6 +7,7 @@
 # Packages come from the system's package manager; a Rust that is too old there comes from rustup, into
 # the home directory. sudo only after asking; YES=1 asks nothing. Proxies: http_proxy, https_proxy, no_proxy.
 
+# shellcheck source=scripts/environment.sh
 . "$(dirname "$0")/environment.sh"
 
 rust_minimum=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -77,7 +78,7 @@ rust_packages() {
         dnf) pairs="rust:cargo" ;;
         apk) pairs="rust:cargo" ;;
         brew) pairs="rust:" ;;
-        *) pairs= ;;
+        *) pairs='' ;;
     esac
     for pair in $pairs; do
         if at_least "$(offered "${pair%%:*}")" "$rust_minimum"; then
@@ -91,7 +92,7 @@ rust_packages() {
 lint_package() {
     case $manager:$1 in
         apt-get:*)
-            web=
+            web=''
             case "$(rust_packages) $(dpkg-query -W -f '${Status}' rustc-web 2>/dev/null)" in *rustc-web* | *"ok installed"*) web=1 ;; esac
             case ${web}:$1 in
                 1:clippy) echo rust-web-clippy ;;
@@ -125,7 +126,6 @@ install_command() {
         dnf) echo "dnf install --assumeyes $*" ;;
         apk) echo "apk add $*" ;;
         brew) echo "brew install $*" ;;
-        none) die "No apt-get, dnf, apk or brew here. Install by hand, then repeat: $*" ;;
     esac
 }
 
@@ -139,45 +139,53 @@ privileged() {
     fi
 }
 
+# The commands a person would type for the packages, each after $1.
+typed() {
+    prefix=$1
+    shift
+    [ "$manager" != apt-get ] || printf '%sapt-get update && ' "$prefix"
+    echo "$prefix$(install_command "$@")"
+}
+
 # Stops with the command to type, unless we may run it.
 ask() {
     [ "$manager" != brew ] && [ "$(id -u)" != 0 ] || return 0
     have sudo || die "Not root, and no sudo here. As root, type:
-    $*"
+    $(typed '' "$@")"
     [ "${YES:-}" != 1 ] || return 0
-    [ -t 0 ] || die "This needs sudo, and nobody is here to ask. Type, or set YES=1:
-    sudo $*"
-    printf 'Run with sudo: %s\nMay I? [Y/n] ' "$*"
+    [ -t 0 ] || die "This needs sudo, and nobody is here to ask. Set YES=1, or type:
+    $(typed 'sudo ' "$@")"
+    printf 'May I run this?\n    %s\n[Y/n] ' "$(typed 'sudo ' "$@")"
     read -r answer
     case $answer in
         "" | [yY] | [yY][eE][sS]) ;;
-        *) die "Then type: sudo $*" ;;
+        *) die "Nothing was installed." ;;
     esac
 }
 
+# Words of a command that this script has put together are split on purpose.
+# shellcheck disable=SC2046
 install_packages() {
-    command=$(install_command "$@")
     echo "Installing: $*"
-    ask "$command"
-    # Words of a command that this script has put together: splitting is meant.
-    # shellcheck disable=SC2086
-    privileged $command || die "That did not work: no network, or no such package? To try again, type:
-    $command"
+    privileged $(install_command "$@") || die "That did not work: no network, or no such package? To try again, type:
+    $(typed '' "$@")"
 }
 
-rustup_command='curl --proto =https --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal'
+# The installer from the host that serves the toolchains too, so that one open host is enough.
+rustup_command='curl --proto =https --tlsv1.2 -sSfo rustup.sh https://static.rust-lang.org/rustup/rustup-init.sh && sh rustup.sh -y --profile minimal'
 
 install_rustup_toolchain() {
     if have rustup; then
         echo "Installing the stable Rust with rustup, into $HOME"
-        rustup toolchain install stable --profile minimal && rustup default stable ||
+        { rustup toolchain install stable --profile minimal && rustup default stable; } ||
             die "That did not work: no network? To try again, type: rustup toolchain install stable && rustup default stable"
         return
     fi
-    have curl || install_packages curl
     echo "This system offers no Rust $rust_minimum or newer. Installing it with rustup, into $HOME"
-    sh -c "$rustup_command --no-modify-path" || die "That did not work: no network? To try again, type:
+    work=$(mktemp -d)
+    (cd "$work" && sh -c "$rustup_command --no-modify-path") || die "That did not work: no network? To try again, type:
     $rustup_command"
+    rm -r "$work"
     PATH="$HOME/.cargo/bin:$PATH"
 }
 
@@ -196,27 +204,37 @@ for name in http_proxy https_proxy no_proxy; do
 done
 export DEBIAN_FRONTEND=noninteractive
 
-if [ "$manager" = apt-get ]; then
-    ask "apt-get update"
-    privileged apt-get update -qq || echo "apt-get update failed; trying with the lists that are here."
-fi
+# Sets packages, and rustup where the packages bring no Rust.
+plan() {
+    packages='' rustup=''
+    for part in $missing; do
+        case $part in
+            rust)
+                rust=$(have rustup || rust_packages)
+                if [ -n "$rust" ]; then packages="$packages $rust"; else rustup=1; fi
+                ;;
+            clippy | rustfmt) have rustup || [ -n "$rustup" ] || packages="$packages $(lint_package "$part")" ;;
+            *) packages="$packages $(package_of "$part")" ;;
+        esac
+    done
+    [ -z "$rustup" ] || have rustup || have curl || packages="$packages curl ca-certificates"
+}
 
-packages= rustup=
-for part in $missing; do
-    case $part in
-        rust)
-            found=$(if have rustup; then :; else rust_packages; fi)
-            if [ -n "$found" ]; then packages="$packages $found"; else rustup=1; fi
-            ;;
-        clippy | rustfmt) have rustup || [ -n "$rustup" ] || packages="$packages $(lint_package "$part")" ;;
-        *) packages="$packages $(package_of "$part")" ;;
-    esac
-done
+plan
+[ -z "$packages" ] || [ "$manager" != none ] || die "No apt-get, dnf, apk or brew here. Install by hand, then repeat:$packages"
+# shellcheck disable=SC2086
+[ -z "$packages" ] || ask $packages
+# The lists of packages may be old or absent. Without rights, and for Rust alone, rustup needs no list.
+if [ "$manager" = apt-get ] && { [ -n "$packages" ] || [ "$(id -u)" = 0 ]; }; then
+    privileged apt-get update -qq || echo "apt-get update failed; trying with the lists that are here."
+    plan
+fi
 # shellcheck disable=SC2086
 [ -z "$packages" ] || install_packages $packages
 [ -z "$rustup" ] || install_rustup_toolchain
+# Only now: a new Rust comes without the clippy and rustfmt of the old one.
 if have rustup; then
-    case $missing in *clippy* | *rustfmt*) rustup component add clippy rustfmt ;; esac
+    case "$(missing_parts "$@")" in *clippy* | *rustfmt*) rustup component add clippy rustfmt ;; esac
 fi
 case $missing in *"go "*) scripts/go-toolchain.sh ;; esac
 

@@ -1,4 +1,5 @@
 # Sourced by every script: where things are. Leaves the shell in the repository's root.
+# shellcheck shell=sh disable=SC2034
 
 set -eu
 cd "$(dirname "$0")/.."

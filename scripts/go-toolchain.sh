@@ -2,6 +2,7 @@
 # A system's Go that is too old to fetch its own successor fetches it here as what it is: a Go module, with
 # the checksum database as witness. Lands in the cache, beside what it builds.
 
+# shellcheck source=scripts/environment.sh
 . "$(dirname "$0")/environment.sh"
 
 wanted=1.26.8

@@ -2,6 +2,7 @@
 # Builds the real etcd, etcdctl, etcdutl and etcd's load tool from the Go module proxy, in the versions that
 # tests/oracle/*/go.mod pin, into a cache that all checkouts share. Quick when they are there.
 
+# shellcheck source=scripts/environment.sh
 . "$(dirname "$0")/environment.sh"
 
 etcd="$cache/oracle/etcd-$(pinned etcd go.etcd.io/etcd/server/v3)"

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Deletes the data directory of `make run`: after asking, and never under a running process.
 
+# shellcheck source=scripts/environment.sh
 . "$(dirname "$0")/environment.sh"
 
 [ -e "$data" ] || { echo "Nothing to delete: $data does not exist."; exit 0; }
-[ -d "$data" ] && [ ! -L "$data" ] || die "$data is not a directory; not deleting it."
+{ [ -d "$data" ] && [ ! -L "$data" ]; } || die "$data is not a directory; not deleting it."
 
 # The processes that hold a lock on a file of the data directory, one id a line.
 holders() {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything, in the order of the time it takes to fail. Nothing may be skipped.
 
+# shellcheck source=scripts/environment.sh
 . "$(dirname "$0")/environment.sh"
 
 scripts/deps.sh build lint oracle

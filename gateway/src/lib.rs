@@ -6,3 +6,4 @@ pub mod middleware;
 pub mod protocols;
 pub mod router;
 pub mod stack;
+pub mod watch;

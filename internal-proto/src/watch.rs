@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::{Event, KeyRange, Revision, Stamp};
 
-/// A feed's number, chosen by the gateway, never reused within a link.
+/// A feed's number, chosen by the gateway. Within a link it is used again only for the same range, once it was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FeedId(pub u64);
 

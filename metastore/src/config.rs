@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gateway::config::MIN_PROGRESS_INTERVAL;
 use internal_proto::{ClusterId, Member, MemberId};
 use storenode::config::{self as node, Engine};
 
@@ -89,17 +90,13 @@ impl Config {
         let heartbeat_interval = Duration::from_millis(settings.unsigned("heartbeat-interval"));
         let election_timeout = Duration::from_millis(settings.unsigned("election-timeout"));
         node::check_timing(heartbeat_interval, election_timeout)?;
-        let gateway = gateway_config(settings);
+        let (gateway, mut warnings) = gateway_config(settings);
         gateway.validate()?;
         listeners::addresses("listen-peer-urls", &settings.urls("listen-peer-urls"))?;
         let bootstrap = Bootstrap::from_settings(settings, default_host)?;
         listeners::check_hosts("initial-advertise-peer-urls", &bootstrap.peer_urls)?;
         let (listen, client_urls) = listeners::clients(settings, default_host)?;
-        let mut warnings = settings.warnings.clone();
-        if gateway.max_request_bytes > RECOMMENDED_MAX_REQUEST_BYTES {
-            let bytes = gateway.max_request_bytes;
-            warnings.push(format!("requests of up to {bytes} bytes are allowed, 10 MiB is recommended"));
-        }
+        warnings.splice(0..0, settings.warnings.iter().cloned());
         Ok(Self {
             data_dir: data_dir(settings.text("data-dir"), &bootstrap.name),
             bootstrap,
@@ -152,19 +149,32 @@ pub struct Myself {
     pub first_members: Vec<Member>,
 }
 
-fn gateway_config(settings: &Settings) -> gateway::config::Config {
+/// The gateway's part, and what etcd warns about when it starts with such values.
+fn gateway_config(settings: &Settings) -> (gateway::config::Config, Vec<String>) {
+    let mut warnings = Vec::new();
     let keepalive = settings.duration("grpc-keepalive-interval");
-    gateway::config::Config {
-        max_request_bytes: count(settings, "max-request-bytes"),
+    let max_request_bytes = count(settings, "max-request-bytes");
+    if max_request_bytes > RECOMMENDED_MAX_REQUEST_BYTES {
+        warnings.push(format!("requests of up to {max_request_bytes} bytes are allowed, 10 MiB is recommended"));
+    }
+    let progress = settings.nonzero_duration("watch-progress-notify-interval");
+    if progress < MIN_PROGRESS_INTERVAL {
+        warnings.push(format!("watch-progress-notify-interval is raised to its minimum, {MIN_PROGRESS_INTERVAL:?}"));
+    }
+    let streams = u32::try_from(settings.unsigned("max-concurrent-streams")).unwrap_or(u32::MAX);
+    let config = gateway::config::Config {
+        max_request_bytes,
         max_txn_ops: count(settings, "max-txn-ops"),
-        max_concurrent_streams: u32::try_from(settings.unsigned("max-concurrent-streams")).unwrap_or(u32::MAX),
+        // 0 is no limit, as in etcd.
+        max_concurrent_streams: if streams == 0 { u32::MAX } else { streams },
         keepalive_interval: (!keepalive.is_zero()).then_some(keepalive),
-        keepalive_timeout: settings.duration("grpc-keepalive-timeout"),
-        watch_progress_interval: settings.duration("watch-progress-notify-interval"),
-        slow_request: settings.duration("warning-unary-request-duration"),
+        keepalive_timeout: settings.nonzero_duration("grpc-keepalive-timeout"),
+        watch_progress_interval: progress.max(MIN_PROGRESS_INTERVAL),
+        slow_request: settings.nonzero_duration("warning-unary-request-duration"),
         json_gateway: settings.boolean("enable-grpc-gateway"),
         drain_timeout: settings.duration("drain-timeout"),
-    }
+    };
+    (config, warnings)
 }
 
 fn count(settings: &Settings, name: &str) -> usize {

@@ -94,7 +94,7 @@ pub fn parse(format: Format, text: &str) -> Result<File, FileError> {
             (Some(spec), _) => file.values.push(checked(format, spec, read)?),
             (None, Format::Etcd) => file.unknown.push((read.path, read.line)),
             (None, Format::Product) => {
-                let paths: Vec<_> = settable().map(OptionSpec::product_file_path).collect();
+                let paths: Vec<_> = settable().flat_map(OptionSpec::product_file_paths).collect();
                 let typed =
                     if read.path.starts_with("server.") { read.path.clone() } else { format!("server.{}", read.path) };
                 let nearest = nearest(&typed, paths.iter().map(String::as_str)).map(str::to_owned);
@@ -113,10 +113,10 @@ fn settable() -> impl Iterator<Item = &'static OptionSpec> {
 fn by_path(format: Format, path: &str) -> Option<&'static OptionSpec> {
     settable().find(|spec| match format {
         Format::Etcd => spec.etcd_file_path() == path,
-        Format::Product => {
-            let own = spec.product_file_path();
-            own.strip_suffix('*').map_or(own == path, |prefix| path.starts_with(prefix))
-        }
+        Format::Product => spec
+            .product_file_paths()
+            .iter()
+            .any(|own| own.strip_suffix('*').map_or(own == path, |prefix| path.starts_with(prefix))),
     })
 }
 

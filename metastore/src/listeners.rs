@@ -2,7 +2,7 @@
 //! `--listen-client-urls` and `--advertise-client-urls`, or the earlier product's `--grpc-addr` and
 //! `--grpc-port`.
 //!
-//! Invariant: what nobody asked for is bound on loopback only.
+//! Invariant: what nobody asked for is bound on loopback only; with any of etcd's listen flags, nothing else is opened.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -94,7 +94,10 @@ pub(crate) fn clients(
         .into_iter()
         .map(|address| Listen { address, asked, required: true })
         .collect();
-    if !asked {
+    let any_asked = ["listen-client-urls", "listen-peer-urls", "listen-client-http-urls", "listen-metrics-urls"]
+        .into_iter()
+        .any(|name| settings.is_set(name));
+    if !any_asked {
         // Names resolve to the IPv6 loopback first on many machines.
         let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), DEFAULT_CLIENT_PORT);
         listeners.push(Listen { address, asked: false, required: false });

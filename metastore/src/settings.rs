@@ -165,6 +165,13 @@ impl Settings {
         duration::parse(self.text(name)).expect(CHECKED)
     }
 
+    /// The value of a [`Kind::Duration`] for which 0 means the default.
+    pub fn nonzero_duration(&self, name: &str) -> Duration {
+        let value = self.duration(name);
+        let default = || duration::parse(options::named(name).default).expect(CHECKED);
+        if value.is_zero() { default() } else { value }
+    }
+
     /// The value of a [`Kind::Urls`].
     pub fn urls(&self, name: &str) -> Vec<Url> {
         urls::parse_list(self.text(name)).expect(CHECKED)

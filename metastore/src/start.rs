@@ -19,9 +19,18 @@ pub enum StartError {
     /// The ports.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// The parts are not connected in this build.
-    #[error("this build holds no storage node and no gateway yet: it can only check its configuration")]
-    NotWired,
+    /// The storage node.
+    #[error(transparent)]
+    Node(#[from] storenode::StartError),
+    /// Metrics that are registered twice: two members in one process share a registry.
+    #[error("metrics cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// A socket that was bound cannot be served.
+    #[error("a listening socket cannot be used: {0}")]
+    Socket(#[from] std::io::Error),
+    /// The node stopped before it served.
+    #[error("the storage node stopped before the cluster had a leader; the log above says why")]
+    Stopped,
 }
 
 /// A process's parts, running.

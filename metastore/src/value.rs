@@ -181,7 +181,8 @@ pub fn boolean(value: &str) -> Option<bool> {
     }
 }
 
-/// Reads a whole number as Go does: decimal, or with a prefix 0x, 0o, 0b, or an octal 0.
+/// Reads a whole number as Go does: decimal, or with a prefix 0x, 0o, 0b, or an octal 0; underscores
+/// may stand between digits.
 ///
 /// # Errors
 /// When it is no number, or above 64 bits.
@@ -194,10 +195,11 @@ pub fn unsigned(value: &str) -> Result<u64, ValueError> {
         [b'0', _, ..] => (&lower[1..], 8),
         _ => (lower.as_str(), 10),
     };
-    if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
+    let groups = digits.split('_');
+    if !groups.clone().all(|group| !group.is_empty() && group.chars().all(|digit| digit.is_digit(radix))) {
         return Err(ValueError::Parse);
     }
-    u64::from_str_radix(digits, radix).map_err(|_| ValueError::Range)
+    u64::from_str_radix(&groups.collect::<String>(), radix).map_err(|_| ValueError::Range)
 }
 
 /// Reads a whole number with an optional sign as Go does.

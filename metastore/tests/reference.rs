@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use metastore::config::Config;
 use metastore::options::{self, Effect};
 use metastore::settings::Settings;
+use metastore::value::Kind;
 use metastore::{files, help};
 
 /// Name and default of every flag of etcd 3.7.3, read from its `--help`.
@@ -26,8 +27,9 @@ fn no_two_options_share_a_name() {
     let mut seen = HashSet::new();
     for spec in options::all() {
         let flags = spec.aliases.iter().chain([&spec.name]).map(|flag| format!("--{flag}"));
-        let paths = [format!("ours {}", spec.product_file_path()), format!("etcd's {}", spec.etcd_file_path())];
-        for name in flags.chain(spec.environment_names()).chain(paths) {
+        let paths = spec.product_file_paths().into_iter().map(|path| format!("ours {path}"));
+        let etcds = format!("etcd's {}", spec.etcd_file_path());
+        for name in flags.chain(spec.environment_names()).chain(paths).chain([etcds]) {
             assert!(seen.insert(name.clone()), "{name} belongs to two options");
         }
     }
@@ -95,9 +97,15 @@ fn the_files_we_ship_load_without_a_warning() {
 #[test]
 fn every_option_can_be_set_by_both_files() {
     for spec in options::all().filter(|spec| spec.allowed_in_files() && !spec.default.is_empty()) {
-        let own = nested(&spec.product_file_path(), spec.default);
-        let read = files::parse(files::Format::Product, &own).unwrap();
-        assert_eq!(read.values[0].name, spec.name, "{own}");
+        for path in spec.product_file_paths() {
+            let read = files::parse(files::Format::Product, &nested(&path, spec.default)).unwrap();
+            assert_eq!(read.values[0].name, spec.name, "{path}");
+        }
+        if !matches!(spec.kind, Kind::Duration) {
+            let path = spec.etcd_file_path();
+            let read = files::parse(files::Format::Etcd, &nested(path, spec.default)).unwrap();
+            assert_eq!(read.values[0].name, spec.name, "{path}");
+        }
     }
 }
 

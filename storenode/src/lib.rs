@@ -1,8 +1,17 @@
 //! The replicated storage node.
 
+mod background;
 pub mod config;
 pub mod engine;
 pub mod files;
+mod leader;
 pub mod log;
+mod metrics;
+mod node;
+mod raft;
+mod rpc;
 pub mod state;
 pub mod watch;
+
+pub use node::{Node, Passes, StartError, Surroundings, Tuning};
+pub use raft::transport::{NoPeers, PeerMessage, Transport};

@@ -141,11 +141,11 @@ impl Node {
             transport,
             metrics: Arc::new(metrics),
             clock: Arc::clone(&clock),
-            pace: Pace { tick: config.timing.tick(), election: config.timing.election_timeout },
+            pace: Pace { tick: config.tick(), election: config.election_timeout },
         };
         let driver = parts.assemble();
         let query = Query { reader, shared: Arc::clone(&shared), lessor, clock };
-        let settle = Settle { min_ttl: config.timing.min_lease_seconds() };
+        let settle = Settle { min_ttl: config.min_lease_seconds() };
         Ok((Self { inbox, shared, query, hub, settle, driver: Mutex::default() }, driver))
     }
 
@@ -216,13 +216,13 @@ fn start_error(error: impl std::error::Error + Send + Sync + 'static) -> StartEr
 }
 
 fn timing(config: &Config, tuning: Tuning) -> Timing {
-    let tick = config.timing.tick().as_nanos().max(1);
+    let tick = config.tick().as_nanos().max(1);
     let ticks = |duration: Duration| usize::try_from(duration.as_nanos() / tick).unwrap_or(usize::MAX);
-    let shortest = ticks(config.timing.election_timeout);
+    let shortest = ticks(config.election_timeout);
     // A range of 1.4 keeps elections short and still parts two candidates.
     let drawn = (shortest, (shortest + shortest * 2 / 5).max(shortest + 1));
     let (election, election_end) = tuning.election_ticks.map_or(drawn, |ticks| (ticks, ticks + 1));
-    let heartbeat = ticks(config.timing.heartbeat_interval);
+    let heartbeat = ticks(config.heartbeat_interval);
     Timing { heartbeat, election, election_end, pre_vote: config.pre_vote }
 }
 

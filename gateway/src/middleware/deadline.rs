@@ -9,11 +9,11 @@
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use internal_proto::{Answer, CompactRequest, Error, Request};
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{Layer, Service};
 
 use crate::call::Call;
@@ -61,7 +61,7 @@ where
 
     fn call(&mut self, call: Call) -> Self::Future {
         let server = if is_unbounded(&call.request) { None } else { Instant::now().checked_add(self.server_timeout) };
-        let expiry = match (call.context.deadline, server) {
+        let expiry = match (call.context.deadline.map(Instant::from_std), server) {
             (Some(client), Some(server)) if client < server => Some((client, Error::DeadlineExceeded)),
             (_, Some(server)) => Some((server, Error::Timeout)),
             (Some(client), None) => Some((client, Error::DeadlineExceeded)),
@@ -97,7 +97,7 @@ impl<F: Future<Output = Result<Answer, Error>>> Future for Expiring<F> {
         }
         let Some((expiry, error)) = *this.expiry else { return Poll::Pending };
         if this.timer.is_none() {
-            this.timer.set(Some(sleep_until(expiry.into())));
+            this.timer.set(Some(sleep_until(expiry)));
         }
         match this.timer.as_pin_mut() {
             Some(timer) => timer.poll(context).map(|()| Err(error)),
@@ -113,7 +113,7 @@ mod tests {
     use tower::service_fn;
 
     fn call(request: Request, deadline: Option<Duration>) -> Call {
-        let deadline = deadline.map(|time| tokio::time::Instant::now().into_std() + time);
+        let deadline = deadline.map(|time| Instant::now().into_std() + time);
         Call { request, context: Context { id: RequestId(0), deadline, protocol: Protocol::Etcd } }
     }
 
@@ -126,7 +126,7 @@ mod tests {
             .and_then(Result::err)
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn the_earlier_of_both_deadlines_ends_a_call() {
         assert_eq!(expires(Request::Status, None).await, Some(Error::Timeout));
         let sooner = Some(Duration::from_millis(5));

@@ -15,9 +15,6 @@ use tower::{Layer, Service};
 
 use crate::call::{Call, RequestId};
 
-/// A call is worth a warning from here on, as in etcd's `--warning-unary-request-duration`.
-pub const SLOW_CALL: Duration = Duration::from_millis(300);
-
 /// From 50 µs, what a read in memory takes, to 13 s, beyond every timeout.
 const BUCKETS_START_SECONDS: f64 = 0.000_05;
 const BUCKETS: usize = 19;
@@ -181,7 +178,7 @@ mod tests {
     async fn errors_are_counted_by_kind_without_their_content() {
         let registry = Registry::new();
         let refuse = service_fn(|_: Call| std::future::ready(Err(Error::NotLeader { hint: None })));
-        let mut layer = TelemetryLayer::new(&registry, SLOW_CALL).unwrap().layer(refuse);
+        let mut layer = TelemetryLayer::new(&registry, Duration::from_millis(300)).unwrap().layer(refuse);
         let context = Context { id: RequestId(1), deadline: None, protocol: Protocol::Etcd };
         layer.call(Call { request: Request::LeaseLeases, context }).await.unwrap_err();
         let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();

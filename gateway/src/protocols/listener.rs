@@ -27,6 +27,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::Service;
 
+use crate::config::Config;
+
 /// Small frames may take half of it; ten thousand watch creations in one burst have to fit (with the usual 64 KiB,
 /// three thousand end the connection).
 const CONNECTION_WINDOW: u32 = 16 << 20;
@@ -43,6 +45,12 @@ const PENDING_RESETS_MAX: usize = 100_000;
 
 /// Streams that this server resets for the clients' errors.
 const ERROR_RESETS_MAX: usize = 100_000;
+
+/// More than any cluster has clients, and no more than a process may have files open.
+const CONNECTIONS_MAX: usize = 65_536;
+
+/// Long enough for a client on a bad line, short enough that silent connections do not add up.
+const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Between attempts to accept when the process is out of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -62,23 +70,23 @@ pub struct Options {
     pub streams_max: u32,
     /// For the first bytes of a connection, and for the headers of each HTTP/1 request.
     pub first_bytes_timeout: Duration,
-    /// Between pings of the server on an idle HTTP/2 connection.
-    pub keepalive_interval: Duration,
+    /// Between pings of the server on an idle HTTP/2 connection; `None` for no pings.
+    pub keepalive_interval: Option<Duration>,
     /// For the answer to such a ping.
     pub keepalive_timeout: Duration,
     /// For requests and streams to end once the server stops.
     pub drain_timeout: Duration,
 }
 
-impl Default for Options {
-    fn default() -> Self {
+impl From<&Config> for Options {
+    fn from(config: &Config) -> Self {
         Self {
-            connections_max: 65_536,
-            streams_max: u32::MAX,
-            first_bytes_timeout: Duration::from_secs(30),
-            keepalive_interval: Duration::from_secs(2 * 60 * 60),
-            keepalive_timeout: Duration::from_secs(20),
-            drain_timeout: Duration::from_millis(500),
+            connections_max: CONNECTIONS_MAX,
+            streams_max: config.max_concurrent_streams,
+            first_bytes_timeout: FIRST_BYTES_TIMEOUT,
+            keepalive_interval: config.keepalive_interval,
+            keepalive_timeout: config.keepalive_timeout,
+            drain_timeout: config.drain_timeout,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Names of the earlier product: read so that its flags and files still start this one.
 
-use super::Effect::{Later, NoMeaning, RefusedSecurity};
+use super::Effect::{Later, NoMeaning};
 use super::{Effect, Family, OptionSpec, Section};
 use crate::value::Kind;
 
@@ -8,15 +8,11 @@ const fn old(path: &'static str, name: &'static str, effect: Effect) -> OptionSp
     OptionSpec::new(Family::Product, Section::Legacy, name, Kind::Text).path(path).effect(effect)
 }
 
-const MYSQL_PASSWORD: &str = "a password on the MySQL port";
-
 pub(super) const OPTIONS: &[OptionSpec] = &[
     old("http.address", "http-address", Later).doc("HOST:PORT of the REST API."),
     old("mysql.address", "mysql-address", Later).doc("HOST:PORT of the MySQL protocol."),
     old("mysql.username", "mysql-username", Later).doc("User of the MySQL protocol."),
-    old("mysql.password", "mysql-password", RefusedSecurity(MYSQL_PASSWORD))
-        .kind(Kind::Secret)
-        .doc("Password of that user."),
+    old("mysql.password", "mysql-password", Later).kind(Kind::Secret).doc("Password of that user."),
     old("grpc.max_recv_msg_size", "grpc-max-recv-msg-size", Later).doc("See max-request-bytes."),
     old("grpc.max_send_msg_size", "grpc-max-send-msg-size", Later).doc("Largest answer."),
     old("grpc.initial_window_size", "grpc-initial-window-size", Later).doc("Window of a stream."),
@@ -33,6 +29,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     old("limits.max_request_size", "limits-max-request-size", Later).doc("See max-request-bytes."),
     old("lease.check_interval", "lease-check-interval", NoMeaning).doc("Expiry needs no polling."),
     old("lease.default_ttl", "lease-default-ttl", NoMeaning).doc("Every lease names its own."),
+    old("auth.token_ttl", "auth-token-lifetime", Later).doc("How long a user's token lives."),
     old("auth.token_cleanup_interval", "auth-token-cleanup-interval", Later)
         .doc("Time between removals of expired tokens."),
     old("auth.enable_audit", "auth-enable-audit", Later).doc("Log who did what."),
@@ -41,6 +38,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     old("reliability.enable_crc", "reliability-enable-crc", NoMeaning).doc("Always on."),
     old("reliability.enable_health_check", "reliability-enable-health-check", NoMeaning).doc("Always on."),
     old("reliability.enable_panic_recovery", "reliability-enable-panic-recovery", NoMeaning).doc("Always on."),
+    old("performance.*", "performance", NoMeaning).doc("Data is always encoded compactly."),
     old("log.error_output_paths", "log-error-output-paths", NoMeaning).doc("See log-outputs."),
     old("raft.tick_interval", "raft-tick-interval", NoMeaning).doc("See heartbeat-interval."),
     old("raft.election_tick", "raft-election-tick", NoMeaning).doc("See election-timeout."),

@@ -89,6 +89,8 @@ pub struct OptionSpec {
     pub section: Section,
     /// Its path below `server:` in this project's file; empty: `etcd.` and the name.
     pub path: &'static str,
+    /// An older path below `server:` that means the same; empty: none.
+    pub old_path: &'static str,
     /// Its path in etcd's file; empty: the name.
     pub etcd_path: &'static str,
     /// What values look like.
@@ -109,6 +111,7 @@ impl OptionSpec {
             family,
             section,
             path: "",
+            old_path: "",
             etcd_path: "",
             kind,
             default: "",
@@ -129,6 +132,11 @@ impl OptionSpec {
 
     const fn path(mut self, path: &'static str) -> Self {
         self.path = path;
+        self
+    }
+
+    const fn old_path(mut self, path: &'static str) -> Self {
+        self.old_path = path;
         self
     }
 
@@ -161,13 +169,15 @@ impl OptionSpec {
         }
     }
 
-    /// Its path in this project's file.
-    pub fn product_file_path(&self) -> String {
-        match (self.path, self.family) {
-            ("", Family::Etcd) => format!("server.etcd.{}", self.name.replace('-', "_")),
-            ("", Family::Product) => format!("server.{}", self.name.replace('-', "_")),
-            (path, _) => format!("server.{path}"),
-        }
+    /// Its paths in this project's file, the usual one first.
+    pub fn product_file_paths(&self) -> Vec<String> {
+        let usual = match (self.path, self.family) {
+            ("", Family::Etcd) => format!("etcd.{}", self.name.replace('-', "_")),
+            ("", Family::Product) => self.name.replace('-', "_"),
+            (path, _) => path.to_owned(),
+        };
+        let old = Some(self.old_path.to_owned()).filter(|path| !path.is_empty());
+        [usual].into_iter().chain(old).map(|path| format!("server.{path}")).collect()
     }
 
     /// Its path in etcd's file.

@@ -25,6 +25,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         .doc("Engine that holds the data: memory (rocksdb is not built in yet)."),
     own(Section::Member, "grpc-addr", Kind::Address, "")
         .path("etcd.address")
+        .old_path("listen_address")
         .doc("HOST:PORT to serve clients at, instead of listen-client-urls."),
     own(Section::Member, "grpc-port", Kind::Port, "")
         .path("etcd.port")

@@ -89,5 +89,5 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     origins("host-whitelist", Kind::List).doc("Host names an HTTP request may be sent to."),
     auth("auth-token", Kind::Text, "simple").doc("Kind of token a user gets: simple or jwt."),
     auth("bcrypt-cost", Kind::Unsigned, "10").path("auth.bcrypt_cost").doc("Work put into a password's hash, 4 to 31."),
-    auth("auth-token-ttl", Kind::Unsigned, "300").path("auth.token_ttl").doc("Seconds a simple token lives."),
+    auth("auth-token-ttl", Kind::Unsigned, "300").doc("Seconds a simple token lives."),
 ];

@@ -13,10 +13,14 @@
 //! that every node would reach alike, so there is no error to return: the engine panics, and that stops the node.
 
 pub mod checkpoint;
+pub mod encoded;
 pub mod keys;
+pub mod loading;
+pub mod memory;
+pub mod mirror;
 
 use bytes::Bytes;
-use internal_proto::{KeyRange, KeyValue, LogIndex, Revision, Term};
+use internal_proto::{KeyRange, KeyValue, KeyValueFields, LogIndex, Revision, Term};
 
 pub use keys::{ChangeId, SmallKey, SmallKind};
 
@@ -37,6 +41,13 @@ impl Version {
     #[must_use]
     pub fn is_tombstone(&self) -> bool {
         self.kv.fields().version == 0
+    }
+
+    /// A tombstone.
+    #[must_use]
+    pub fn tombstone(key: &[u8], id: ChangeId) -> Self {
+        let kv = KeyValue::new(&KeyValueFields { key, mod_revision: id.revision, ..KeyValueFields::default() });
+        Self { id, kv }
     }
 }
 
@@ -78,8 +89,17 @@ pub struct Batch {
 pub struct NewVersion {
     /// The new version.
     pub version: Version,
-    /// The live version of the same key before it; `None` where there was none. A tombstone always has one.
+    /// The live version of the same key before it; `None` where there was none, or where compaction took it.
     pub previous: Option<Version>,
+}
+
+/// What one scan over versions found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VersionPage {
+    /// In key order.
+    pub versions: Vec<Version>,
+    /// The last key looked at, if there may be more behind it.
+    pub stopped_at: Option<Bytes>,
 }
 
 /// The bytes an engine uses.
@@ -94,7 +114,7 @@ pub struct Sizes {
 /// A place for records. See the module for what every implementation keeps.
 pub trait Engine: Send + Sync {
     /// Performs the batch, whole.
-    fn write(&self, batch: Batch);
+    fn write(&self, batch: &Batch);
 
     /// The position last written; the default of a new engine.
     fn position(&self) -> Position;
@@ -105,12 +125,12 @@ pub trait Engine: Send + Sync {
     /// The first `limit` current versions of a range, in key order.
     fn scan_live(&self, range: &KeyRange, limit: usize) -> Vec<Version>;
 
-    /// The newest superseded version or tombstone of a key that is not newer than `at`.
-    fn version(&self, key: &[u8], at: Revision) -> Option<Version>;
+    /// The newest superseded version or tombstone of a key whose id is not above `at`.
+    fn version(&self, key: &[u8], at: ChangeId) -> Option<Version>;
 
-    /// For the first `limit` keys of a range that have superseded versions or tombstones: the newest of each that is
-    /// not newer than `at`. With it, where the scan stopped: the key to go on after, `None` at the range's end.
-    fn scan_versions(&self, range: &KeyRange, at: Revision, limit: usize) -> (Vec<Version>, Option<Bytes>);
+    /// The newest superseded version or tombstone, with an id not above `at`, of each key of a range. One call looks
+    /// at no more than `limit` keys.
+    fn scan_versions(&self, range: &KeyRange, at: ChangeId, limit: usize) -> VersionPage;
 
     /// The first `limit` retained versions with ids above `after` and revisions up to `through`, in order.
     fn scan_changes(&self, after: ChangeId, through: Revision, limit: usize) -> Vec<Version>;

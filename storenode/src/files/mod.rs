@@ -14,6 +14,10 @@
 pub mod disk;
 pub mod power_loss;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;

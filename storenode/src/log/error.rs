@@ -9,9 +9,8 @@ use super::Identity;
 
 /// An error of the log.
 ///
-/// [`NoDisk`](Self::NoDisk), [`EntryTooLarge`](Self::EntryTooLarge),
-/// [`RecordTooLarge`](Self::RecordTooLarge), [`Gap`](Self::Gap), [`Trimmed`](Self::Trimmed) and [`Beyond`](Self::Beyond) leave it as it was; after
-/// [`File`](Self::File) or [`Failed`](Self::Failed) the node must stop.
+/// After [`File`](Self::File) or [`Failed`](Self::Failed) the node must stop. What an append or a read is
+/// refused for otherwise leaves the log as it was; the rest keeps it from being opened.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// Data that was acknowledged cannot be read any more.

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Invariants: jobs are appended in the order of their Readies; `finish` answers for all of them or stops the node;
-//! a Ready that nobody waits for stays buffered until the next group.
+//! a Ready that nobody waits for stays buffered until the next group or the next tick.
 
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,11 @@ impl LogStage {
         let start = now();
         self.log.sync()?;
         Ok(Some(Group { number, sync: Some(now() - start) }))
+    }
+
+    /// Writes what nobody waits for, so that a later start knows how far the log was durable.
+    pub(crate) fn flush(&mut self) -> Result<(), LogError> {
+        self.log.flush()
     }
 
     /// Reads older entries back for a slow follower; empty if they are gone.

@@ -259,7 +259,8 @@ impl Member {
             self.applier.fail_all(Error::TimeoutLeaderFail);
             self.barriers.fail_all(Error::LeaderChanged);
         }
-        tracing::info!(term = role.term.0, leader = ?role.leader.map(|id| id.to_string()), "raft role changed");
+        let leader = role.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
+        tracing::info!(term = role.term.0, leader = %leader, "raft role changed");
     }
 
     fn confirm_barriers(&mut self) -> Result<(), Fatal> {
@@ -290,6 +291,7 @@ impl Member {
 
     /// Spares for the log, a way out of a full disk, a checkpoint when the log has grown.
     fn keep_house(&mut self) -> Result<(), Fatal> {
+        self.log.flush()?;
         self.background.keep_spare(self.log.log())?;
         if self.background.wants_checkpoint(self.log.bytes_since_checkpoint()) {
             self.log.checkpoint_begins();

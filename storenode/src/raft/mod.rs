@@ -25,6 +25,8 @@ mod proposals;
 pub(crate) mod recovery;
 pub(crate) mod shared;
 pub(crate) mod transport;
+#[cfg(test)]
+mod script;
 mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

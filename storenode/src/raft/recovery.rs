@@ -22,7 +22,7 @@ use super::membership;
 use super::window::Origin;
 use crate::background::Place;
 use crate::engine::checkpoint::{self, Checkpoint};
-use crate::engine::memory::Memory;
+use crate::engine::memory::MemoryEngine;
 use crate::log::{EntryKind, HardState, Log, LogError, Options, Record, Recovered, Start};
 use crate::state::{Input, Limits, State, StateError};
 
@@ -93,7 +93,7 @@ pub(crate) fn start(
 ) -> Result<Started, RecoveryError> {
     let options = Options { identity: place.identity, segment_bytes };
     let (mut log, recovered) = Log::open(Arc::clone(&place.files), log_dir, options)?;
-    let engine = Arc::new(Memory::default());
+    let engine = Arc::new(MemoryEngine::default());
     let checkpoint = checkpoint::load(&*place.files, &place.dir, place.identity, &*engine).map_err(Fatal::from)?;
     let recovered = if is_new(&recovered) { begin(&mut log, members)? } else { recovered };
     let mut state = State::open(engine, Limits::default())?;

@@ -13,15 +13,30 @@
 //! checked before its first change; one engine write per entry, and the applied index is in it; a pinned revision
 //! stays readable until its pin is dropped.
 
+mod apply;
+mod lease;
+mod members;
+mod mvcc;
+mod reader;
+mod session;
+mod shared;
+mod txn;
+mod workspace;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use internal_proto::{
-    AuthRevision, Entry, Error, Event, KeyRange, LeaseId, LogIndex, Member, RangeRequest, RangeResponse, Response,
-    Revision, Term, TxnRequest, TxnResponse,
-};
+use internal_proto::{Entry, Error, Event, LeaseId, LogIndex, Member, Response, Revision, Term};
+use prost::Message;
 
-use crate::engine::{ChangeId, Engine, Sizes, SmallKey, Version};
+pub use self::mvcc::view::View;
+pub use self::reader::Reader;
+
+use self::apply::EntryContext;
+use self::session::SessionRecord;
+use self::shared::Shared;
+use self::workspace::Workspace;
+use crate::engine::{CHUNK, Engine, SmallKey, SmallKind};
 
 /// What one log entry holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +162,8 @@ pub enum StateError {
 
 /// The single writer, owned by the apply stage.
 pub struct State {
-    reader: Reader,
+    shared: Arc<Shared>,
+    limits: Limits,
 }
 
 impl State {
@@ -156,14 +172,14 @@ impl State {
     /// # Errors
     /// [`StateError`] when a record does not decode.
     pub fn open(engine: Arc<dyn Engine>, limits: Limits) -> Result<Self, StateError> {
-        let _ = (engine, limits);
-        unimplemented!()
+        check_records(&*engine)?;
+        Ok(Self { shared: Arc::new(Shared::new(engine)), limits })
     }
 
     /// A reader of this state.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        self.reader.clone()
+        Reader::new(Arc::clone(&self.shared))
     }
 
     /// Applies the next entry, as one engine write.
@@ -171,167 +187,56 @@ impl State {
     /// # Panics
     /// When `index` does not follow the applied one: the log's order is broken.
     pub fn apply(&mut self, index: LogIndex, term: Term, input: Input) -> Applied {
-        let _ = (index, term, input);
-        unimplemented!()
+        let shared = &*self.shared;
+        let position = shared.position();
+        assert_eq!(index, position.applied.next(), "entries are applied in the order of the log");
+        let mut workspace = Workspace::new(&*shared.engine, &shared.counts, position);
+        let mut outcomes = Vec::new();
+        match input {
+            Input::Commands(entry) => {
+                let mut context = EntryContext { index, limits: self.limits, opened: false };
+                outcomes.reserve(entry.commands.len());
+                for command in &entry.commands {
+                    outcomes.push(apply::command(&mut workspace, &mut context, command));
+                }
+            }
+            Input::Nothing => {}
+            Input::ConfState(bytes) => workspace.set_small(SmallKey::ConfState, Some(bytes)),
+        }
+        let effects = workspace.finish(index, term);
+        let compacted = effects.position.compacted;
+        shared.write(&effects.batch, effects.position);
+        Applied {
+            outcomes,
+            changes: effects.changes,
+            leases: effects.leases,
+            compacted: (compacted != position.compacted).then_some(compacted),
+        }
     }
 }
 
-/// Reads from any thread while the state applies.
-#[derive(Clone)]
-pub struct Reader {}
-
-impl Reader {
-    /// The current revision.
-    #[must_use]
-    pub fn revision(&self) -> Revision {
-        unimplemented!()
+/// Decodes every small record once, so that later reads can rely on them.
+fn check_records(engine: &dyn Engine) -> Result<(), StateError> {
+    for kind in [SmallKind::Lease, SmallKind::Member, SmallKind::Session, SmallKind::SessionAnswer] {
+        let mut last = None;
+        loop {
+            let chunk = engine.scan_small(kind, last.as_ref(), CHUNK);
+            for (key, value) in &chunk {
+                let sound = match kind {
+                    SmallKind::Lease => LeaseRecord::decode(value).is_some(),
+                    SmallKind::Member => Member::decode(value.clone()).is_ok(),
+                    SmallKind::Session => SessionRecord::decode(value.clone()).is_ok(),
+                    _ => session::answer_decodes(value),
+                };
+                if !sound {
+                    return Err(StateError::Damaged { record: format!("{key:?}") });
+                }
+            }
+            match chunk.last() {
+                Some((key, _)) if chunk.len() == CHUNK => last = Some(key.clone()),
+                _ => break,
+            }
+        }
     }
-
-    /// The compacted revision; -1 if never compacted.
-    #[must_use]
-    pub fn compacted(&self) -> Revision {
-        unimplemented!()
-    }
-
-    /// Every version that the compacted revision makes superfluous is gone up to here.
-    #[must_use]
-    pub fn compaction_done_through(&self) -> Revision {
-        unimplemented!()
-    }
-
-    /// The last entry applied, and its term.
-    #[must_use]
-    pub fn applied(&self) -> (LogIndex, Term) {
-        unimplemented!()
-    }
-
-    /// The revision of users, roles and permissions.
-    #[must_use]
-    pub fn auth(&self) -> AuthRevision {
-        unimplemented!()
-    }
-
-    /// Reads a range. The response's revision is the store's at the time of the read.
-    ///
-    /// # Errors
-    /// [`Error::Compacted`] and [`Error::FutureRevision`].
-    pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, Error> {
-        let _ = request;
-        unimplemented!()
-    }
-
-    /// Answers a transaction that only reads.
-    ///
-    /// # Errors
-    /// As [`Reader::range`], for any range of the branch taken.
-    pub fn txn(&self, request: &TxnRequest) -> Result<TxnResponse, Error> {
-        let _ = request;
-        unimplemented!()
-    }
-
-    /// A lease.
-    #[must_use]
-    pub fn lease(&self, id: LeaseId) -> Option<LeaseRecord> {
-        let _ = id;
-        unimplemented!()
-    }
-
-    /// All leases, by id.
-    #[must_use]
-    pub fn leases(&self) -> Vec<(LeaseId, LeaseRecord)> {
-        unimplemented!()
-    }
-
-    /// The keys attached to a lease, in key order.
-    #[must_use]
-    pub fn lease_keys(&self, id: LeaseId) -> Vec<Bytes> {
-        let _ = id;
-        unimplemented!()
-    }
-
-    /// The members, by id.
-    #[must_use]
-    pub fn members(&self) -> Vec<Member> {
-        unimplemented!()
-    }
-
-    /// The membership as raft saw it last.
-    #[must_use]
-    pub fn conf_state(&self) -> Option<Bytes> {
-        unimplemented!()
-    }
-
-    /// The bytes the engine uses.
-    #[must_use]
-    pub fn sizes(&self) -> Sizes {
-        unimplemented!()
-    }
-
-    /// One page of the changes in a range, from a revision on: for watchers that catch up. At least one revision with
-    /// events if there is one, and not more than about `max_bytes` beyond that.
-    ///
-    /// # Errors
-    /// [`Error::Compacted`] when `from` is below the compacted revision.
-    pub fn changes(&self, range: &KeyRange, from: Revision, max_bytes: usize) -> Result<ChangePage, Error> {
-        let _ = (range, from, max_bytes);
-        unimplemented!()
-    }
-
-    /// Pins the current revision and applied index, and everything retained now, until the view is dropped.
-    #[must_use]
-    pub fn view(&self) -> View {
-        unimplemented!()
-    }
-
-    /// etcd's HashKV at a revision, `None` for the current one.
-    ///
-    /// # Errors
-    /// [`Error::Compacted`] and [`Error::FutureRevision`].
-    pub fn hash(&self, revision: Option<Revision>) -> Result<StoreHash, Error> {
-        let _ = revision;
-        unimplemented!()
-    }
-
-    /// One step of the background compaction: looks at up to `budget` versions. Whether there is more to do now.
-    #[must_use]
-    pub fn compact_step(&self, budget: usize) -> bool {
-        let _ = budget;
-        unimplemented!()
-    }
-}
-
-/// Everything the store holds at one applied index, for checkpoints and snapshots. Compaction pauses while it exists.
-pub struct View {}
-
-impl View {
-    /// The last entry applied, and its term.
-    #[must_use]
-    pub fn applied(&self) -> (LogIndex, Term) {
-        unimplemented!()
-    }
-
-    /// The current revision.
-    #[must_use]
-    pub fn revision(&self) -> Revision {
-        unimplemented!()
-    }
-
-    /// The compacted revision.
-    #[must_use]
-    pub fn compacted(&self) -> Revision {
-        unimplemented!()
-    }
-
-    /// Every small record except those that are derived.
-    #[must_use]
-    pub fn small_records(&self) -> &[(SmallKey, Bytes)] {
-        unimplemented!()
-    }
-
-    /// The next up to `limit` retained versions after `after`, in the order of history; empty at the end.
-    #[must_use]
-    pub fn versions(&self, after: ChangeId, limit: usize) -> Vec<Version> {
-        let _ = (after, limit);
-        unimplemented!()
-    }
+    Ok(())
 }

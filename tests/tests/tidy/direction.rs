@@ -40,7 +40,7 @@ const NOT_DETERMINISTIC: [&str; 6] = ["tokio", "Instant", "SystemTime", "rand::"
 
 #[test]
 fn crates_point_one_way() {
-    let Some(files) = files() else { return };
+    let files = files();
     let mut violations = Vec::new();
     for manifest in files.iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
         let name = manifest.path.trim_end_matches("/Cargo.toml");
@@ -67,7 +67,7 @@ fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn modules_point_one_way() {
-    let Some(sources) = sources() else { return };
+    let sources = sources();
     let mut violations = Vec::new();
     for (package, module, forbidden) in MODULES {
         for file in sources.iter().filter(|file| is_in(file, package, module)) {
@@ -81,7 +81,7 @@ fn modules_point_one_way() {
 
 #[test]
 fn state_is_deterministic() {
-    let Some(sources) = sources() else { return };
+    let sources = sources();
     let mut violations = Vec::new();
     let below = |file: &&File| DETERMINISTIC.iter().any(|directory| file.path.starts_with(directory));
     for file in sources.iter().filter(below).filter(|file| !is_test(&file.path)) {

@@ -7,7 +7,7 @@ use crate::repository::sources;
 
 #[test]
 fn every_source_is_compiled() {
-    let Some(sources) = sources() else { return };
+    let sources = sources();
     let texts = sources.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect::<BTreeMap<_, _>>();
     let reached = reachable(&texts);
     let dead = texts.keys().filter(|path| !reached.contains(**path));

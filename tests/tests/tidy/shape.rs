@@ -14,7 +14,7 @@ const BANNED_NAMES: [&str; 9] =
     ["util", "utils", "helper", "helpers", "common", "misc", "manager", "managers", "handler"];
 
 fn check(rule: &str, find: impl Fn(&File) -> Vec<String>) {
-    let Some(sources) = sources() else { return };
+    let sources = sources();
     let of_file = |file: &File| find(file).into_iter().map(|what| Violation::new(&file.path, what)).collect::<Vec<_>>();
     expect_none(rule, &sources.iter().flat_map(of_file).collect::<Vec<_>>());
 }

@@ -61,10 +61,10 @@ pub(crate) fn functions(text: &str) -> Vec<Function> {
     for (start, line) in lines.iter().enumerate() {
         let Some(name) = function_name(line) else { continue };
         let indent = &line[..line.len() - line.trim_start().len()];
-        let ends = |line: &&str| line.strip_prefix(indent).is_some_and(|rest| rest == "}" || rest.ends_with(';'));
+        let ends = |line: &str| line.strip_prefix(indent).is_some_and(|rest| rest == "}" || rest.ends_with(';'));
         let is_inside = |line: &str| line.strip_prefix(indent).is_none_or(|rest| rest.starts_with(' '));
         let body = lines[start + 1..].iter();
-        let length = body.clone().position(|line| !is_inside(line) && ends(&line)).map_or(1, |end| end + 2);
+        let length = body.clone().position(|line| !is_inside(line) && ends(line)).map_or(1, |end| end + 2);
         found.push(Function { line: start + 1, name: name.to_owned(), length });
     }
     found

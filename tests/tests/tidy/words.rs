@@ -23,7 +23,7 @@ const BANNED: &[&str] = &[
 
 #[test]
 fn no_banned_words() {
-    let Some(files) = files() else { return };
+    let files = files();
     let mut violations = Vec::new();
     for file in &files {
         for (at, line) in file.text.lines().enumerate() {

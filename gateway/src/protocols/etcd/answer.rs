@@ -67,45 +67,41 @@ pub(super) fn delete_range(
     wire::DeleteRangeResponse { header: Some(header), deleted: signed(response.deleted), prev_kvs: response.prev_kvs }
 }
 
-/// A branch taken.
+/// A branch taken; `None` if the store answered other operations than were asked.
 pub(super) fn txn(
     header: wire::ResponseHeader,
     request: &wire::TxnRequest,
     response: TxnResponse,
-) -> wire::TxnResponse {
+) -> Option<wire::TxnResponse> {
     let taken = if response.succeeded { &request.success } else { &request.failure };
-    let responses = taken
-        .iter()
-        .filter_map(|operation| operation.request.as_ref())
-        .zip(response.responses)
-        .map(|(request, response)| wire::ResponseOp { response: Some(operation(request, response)) })
-        .collect();
-    wire::TxnResponse { header: Some(header), succeeded: response.succeeded, responses }
+    if taken.len() != response.responses.len() {
+        return None;
+    }
+    let operations = taken.iter().zip(response.responses);
+    let responses = operations.map(|(request, response)| {
+        let response = operation(request.request.as_ref()?, response)?;
+        Some(wire::ResponseOp { response: Some(response) })
+    });
+    let responses = responses.collect::<Option<_>>()?;
+    Some(wire::TxnResponse { header: Some(header), succeeded: response.succeeded, responses })
 }
 
-fn operation(request: &WireRequest, response: TxnOperationResponse) -> WireResponse {
-    match (request, response) {
+fn operation(request: &WireRequest, response: TxnOperationResponse) -> Option<WireResponse> {
+    Some(match (request, response) {
         (WireRequest::RequestRange(request), TxnOperationResponse::Range(response)) => {
             WireResponse::ResponseRange(range(inner_header(response.revision), request, response))
         }
-        (WireRequest::RequestTxn(request), TxnOperationResponse::Txn(response)) => {
-            WireResponse::ResponseTxn(txn(inner_header(Revision(0)), request, response))
-        }
-        (_, TxnOperationResponse::Range(response)) => {
-            let request = wire::RangeRequest::default();
-            WireResponse::ResponseRange(range(inner_header(response.revision), &request, response))
-        }
-        (_, TxnOperationResponse::Txn(response)) => {
-            let request = wire::TxnRequest::default();
-            WireResponse::ResponseTxn(txn(inner_header(Revision(0)), &request, response))
-        }
-        (_, TxnOperationResponse::Put(response)) => {
+        (WireRequest::RequestPut(_), TxnOperationResponse::Put(response)) => {
             WireResponse::ResponsePut(put(inner_header(response.revision), response))
         }
-        (_, TxnOperationResponse::DeleteRange(response)) => {
+        (WireRequest::RequestDeleteRange(_), TxnOperationResponse::DeleteRange(response)) => {
             WireResponse::ResponseDeleteRange(delete_range(inner_header(response.revision), response))
         }
-    }
+        (WireRequest::RequestTxn(request), TxnOperationResponse::Txn(response)) => {
+            WireResponse::ResponseTxn(txn(inner_header(Revision(0)), request, response)?)
+        }
+        _ => return None,
+    })
 }
 
 /// A member.

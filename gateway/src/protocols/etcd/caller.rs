@@ -1,7 +1,7 @@
 //! The way from a handler into the stack: what every RPC does with its metadata, once.
 //!
 //! ```text
-//!  metadata ──admit──► Context ──┐
+//!  metadata ─────────► Context ──┐
 //!  message ──validate, convert──► Call ──stack──► Answer ──answer──► message
 //! ```
 
@@ -17,99 +17,55 @@ use tonic::metadata::MetadataMap;
 use super::answer::Identity;
 use super::error;
 use crate::call::{Call, Context, Protocol, RequestId};
+use crate::config::Config;
 use crate::stack::Handle;
-
-/// What the operator and the cluster decide about the etcd protocol.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Whom headers name.
-    pub identity: Identity,
-    /// What one request may hold.
-    pub limits: Limits,
-}
-
-/// What one request may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of a write, as etcd would log it: `--max-request-bytes`.
-    pub request_bytes_max: usize,
-    /// Operations of each list of a transaction: `--max-txn-ops`.
-    pub operations_max: usize,
-}
-
-/// etcd receives messages so many bytes above the limit for writes, to refuse those with an error of its own.
-const RECEIVE_OVERHEAD: usize = 512 * 1024;
-
-impl Limits {
-    /// The largest message that is received, in bytes.
-    #[must_use]
-    pub const fn receive_bytes_max(&self) -> usize {
-        self.request_bytes_max.saturating_add(RECEIVE_OVERHEAD)
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { request_bytes_max: 1_572_864, operations_max: 128 }
-    }
-}
 
 /// Makes calls for the services of one listener.
 #[derive(Clone)]
 pub struct Caller<S> {
     stack: S,
-    settings: Settings,
+    identity: Identity,
+    config: Arc<Config>,
     request_ids: Arc<AtomicU64>,
 }
 
 impl<S: Handle> Caller<S> {
-    /// Calls go into `stack`.
+    /// Calls go into `stack`, headers name `identity`.
     #[must_use]
-    pub fn new(stack: S, settings: Settings) -> Self {
-        Self { stack, settings, request_ids: Arc::default() }
+    pub fn new(stack: S, identity: Identity, config: Arc<Config>) -> Self {
+        Self { stack, identity, config, request_ids: Arc::default() }
     }
 
-    /// What one request may hold.
-    pub(super) const fn limits(&self) -> Limits {
-        self.settings.limits
+    /// What clients may ask for.
+    pub(super) fn config(&self) -> &Config {
+        &self.config
     }
 
     /// A full header.
     pub(super) fn header(&self, stamp: &Stamp, revision: Revision) -> ResponseHeader {
-        self.settings.identity.header(stamp, revision)
+        self.identity.header(stamp, revision)
     }
 
-    /// Checks what comes before the message itself and gives the request its context.
+    /// The context of a request with metadata.
+    pub(super) fn context(&self, metadata: &MetadataMap) -> Context {
+        let timeout = metadata.get(TIMEOUT).and_then(|timeout| parse_timeout(timeout.as_bytes()));
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Context { deadline, ..self.background() }
+    }
+
+    /// The context of a request without a deadline of its own.
+    pub(super) fn background(&self) -> Context {
+        let id = RequestId(self.request_ids.fetch_add(1, Ordering::Relaxed));
+        Context { id, deadline: None, protocol: Protocol::Etcd }
+    }
+
+    /// Whether the cluster has a leader, as far as the node behind the stack knows.
     ///
     /// # Errors
-    /// The status of [`Error::InvalidClientApiVersion`], or of [`Error::NoLeader`] where the client insists on a leader.
-    pub(super) async fn admit(&self, metadata: &MetadataMap) -> Result<Context, Status> {
-        let version_is_text =
-            metadata.get(CLIENT_API_VERSION).is_none_or(|version| std::str::from_utf8(version.as_bytes()).is_ok());
-        if !version_is_text {
-            return Err(error::status(Error::InvalidClientApiVersion));
-        }
-        let context = self.context(metadata.get(TIMEOUT).and_then(|timeout| parse_timeout(timeout.as_bytes())));
-        if metadata.get(REQUIRE_LEADER).is_some_and(|value| value.as_bytes() == b"true") {
-            self.require_leader(context).await?;
-        }
-        Ok(context)
-    }
-
-    /// The context of a request without metadata, or of a further one of a stream.
-    pub(super) fn context(&self, timeout: Option<Duration>) -> Context {
-        Context {
-            id: RequestId(self.request_ids.fetch_add(1, Ordering::Relaxed)),
-            deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-            protocol: Protocol::Etcd,
-        }
-    }
-
-    async fn require_leader(&self, context: Context) -> Result<(), Status> {
-        match self.call(context, Request::Status).await?.response {
-            Response::Status(status) if status.leader.is_none() => Err(error::status(Error::NoLeader)),
-            _ => Ok(()),
-        }
+    /// Those of the stack.
+    pub(super) async fn has_leader(&self) -> Result<bool, Error> {
+        let answer = self.ask(self.background(), Request::Status).await?;
+        Ok(!matches!(answer.response, Response::Status(status) if status.leader.is_none()))
     }
 
     /// Sends a request through the stack.
@@ -131,8 +87,6 @@ impl<S: Handle> Caller<S> {
     }
 }
 
-const CLIENT_API_VERSION: &str = "client-api-version";
-const REQUIRE_LEADER: &str = "hasleader";
 const TIMEOUT: &str = "grpc-timeout";
 
 /// gRPC's own form of a duration: up to eight digits and a unit.

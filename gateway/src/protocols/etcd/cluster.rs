@@ -28,10 +28,10 @@ impl<S: Handle> wire::cluster_server::Cluster for Cluster<S> {
         &self,
         request: tonic::Request<wire::MemberListRequest>,
     ) -> Result<tonic::Response<wire::MemberListResponse>, Status> {
-        let context = self.0.admit(request.metadata()).await?;
+        let context = self.0.context(request.metadata());
         let call = Request::MemberList { serializable: !request.get_ref().linearizable };
         let answer = self.0.call(context, call).await?;
-        let Response::MemberList(members) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::MemberList(members) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         Ok(tonic::Response::new(wire::MemberListResponse {
             header: Some(self.0.header(&answer.stamp, Revision(0))),
             members: members.into_iter().map(answer::member).collect(),

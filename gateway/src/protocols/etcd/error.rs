@@ -5,7 +5,7 @@
 //! Invariant: no other file of the gateway makes a gRPC status.
 
 use http::StatusCode;
-use internal_proto::{Answer, Error};
+use internal_proto::{Error, Stamp};
 use tonic::{Code, Status};
 
 /// The status that clients of etcd get for an error.
@@ -18,109 +18,140 @@ pub fn status(error: Error) -> Status {
 /// The gRPC code and etcd's text for an error.
 #[must_use]
 pub const fn wire(error: Error) -> (Code, &'static str) {
+    (code(error), text(error))
+}
+
+const fn code(error: Error) -> Code {
     match error {
-        Error::EmptyKey => (Code::InvalidArgument, "etcdserver: key is not provided"),
-        Error::KeyNotFound => (Code::InvalidArgument, "etcdserver: key not found"),
-        Error::ValueProvided => (Code::InvalidArgument, "etcdserver: value is provided"),
-        Error::LeaseProvided => (Code::InvalidArgument, "etcdserver: lease is provided"),
-        Error::TooManyOperations => (Code::InvalidArgument, "etcdserver: too many operations in txn request"),
-        Error::DuplicateKey => (Code::InvalidArgument, "etcdserver: duplicate key given in txn request"),
-        Error::InvalidClientApiVersion => (Code::InvalidArgument, "etcdserver: invalid client api version"),
-        Error::InvalidSortOption => (Code::InvalidArgument, "etcdserver: invalid sort option"),
-        Error::Compacted => (Code::OutOfRange, "etcdserver: mvcc: required revision has been compacted"),
-        Error::FutureRevision => (Code::OutOfRange, "etcdserver: mvcc: required revision is a future revision"),
-        Error::NoSpace => (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
-        Error::LeaseNotFound => (Code::NotFound, "etcdserver: requested lease not found"),
-        Error::LeaseExists => (Code::FailedPrecondition, "etcdserver: lease already exists"),
-        Error::LeaseTtlTooLarge => (Code::OutOfRange, "etcdserver: too large lease TTL"),
-        Error::WatchCanceled => (Code::Cancelled, "etcdserver: watch canceled"),
-        Error::MemberExists => (Code::FailedPrecondition, "etcdserver: member ID already exist"),
-        Error::PeerUrlExists => (Code::FailedPrecondition, "etcdserver: Peer URLs already exists"),
-        // etcd answers this one and TooManyRequests with its client's error type, which has no code.
-        Error::NotEnoughStartedMembers => {
-            (Code::Unknown, "etcdserver: re-configuration failed due to not enough started members")
-        }
-        Error::MemberBadUrls => (Code::InvalidArgument, "etcdserver: given member URLs are invalid"),
-        Error::MemberNotFound => (Code::NotFound, "etcdserver: member not found"),
-        Error::MemberNotLearner => (Code::FailedPrecondition, "etcdserver: can only promote a learner member"),
-        Error::LearnerNotReady => {
-            (Code::FailedPrecondition, "etcdserver: can only promote a learner member which is in sync with leader")
-        }
-        Error::TooManyLearners => (Code::FailedPrecondition, "etcdserver: too many learner members in cluster"),
-        Error::ClusterIdMismatch => (Code::FailedPrecondition, "etcdserver: cluster ID mismatch"),
-        Error::RequestTooLarge => (Code::InvalidArgument, "etcdserver: request is too large"),
-        Error::TooManyRequests => (Code::Unknown, "etcdserver: too many requests"),
-        Error::NoLeader => (Code::Unavailable, "etcdserver: no leader"),
-        Error::NotLeader { .. } => (Code::FailedPrecondition, "etcdserver: not leader"),
-        Error::LeaderChanged => (Code::Unavailable, "etcdserver: leader changed"),
-        Error::NotCapable => (Code::FailedPrecondition, "etcdserver: not capable"),
-        Error::Stopped => (Code::Unavailable, "etcdserver: server stopped"),
-        Error::Timeout => (Code::Unavailable, "etcdserver: request timed out"),
-        Error::TimeoutLeaderFail => {
-            (Code::Unavailable, "etcdserver: request timed out, possibly due to previous leader failure")
-        }
-        Error::TimeoutConnectionLost => {
-            (Code::Unavailable, "etcdserver: request timed out, possibly due to connection lost")
-        }
-        Error::TimeoutWaitApplied => {
-            (Code::Unavailable, "etcdserver: request timed out, waiting for the applied index took too long")
-        }
-        Error::Unhealthy => (Code::Unavailable, "etcdserver: unhealthy cluster"),
-        Error::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
-        Error::NotSupportedForLearner => (Code::FailedPrecondition, "etcdserver: rpc not supported for learner"),
-        Error::BadLeaderTransferee => (Code::FailedPrecondition, "etcdserver: bad leader transferee"),
-        Error::WrongDowngradeVersionFormat => {
-            (Code::InvalidArgument, "etcdserver: wrong downgrade target version format")
-        }
-        Error::InvalidDowngradeTarget => (Code::InvalidArgument, "etcdserver: invalid downgrade target version"),
-        Error::ClusterVersionUnavailable => {
-            (Code::FailedPrecondition, "etcdserver: cluster version not found during downgrade")
-        }
-        Error::DowngradeInProgress => (Code::FailedPrecondition, "etcdserver: cluster has a downgrade job in progress"),
-        Error::NoDowngradeInProgress => (Code::FailedPrecondition, "etcdserver: no inflight downgrade job"),
-        Error::Canceled => (Code::Cancelled, "etcdserver: request canceled"),
-        Error::DeadlineExceeded => (Code::DeadlineExceeded, "etcdserver: context deadline exceeded"),
-        Error::Unimplemented(text) => (Code::Unimplemented, text),
-        Error::RootUserNotExist
-        | Error::RootRoleNotExist
-        | Error::UserExists
+        Error::EmptyKey
+        | Error::KeyNotFound
+        | Error::ValueProvided
+        | Error::LeaseProvided
+        | Error::TooManyOperations
+        | Error::DuplicateKey
+        | Error::InvalidClientApiVersion
+        | Error::InvalidSortOption
+        | Error::MemberBadUrls
+        | Error::RequestTooLarge
         | Error::UserEmpty
-        | Error::UserNotFound
-        | Error::RoleExists
-        | Error::RoleNotFound
         | Error::RoleEmpty
         | Error::AuthFailed
         | Error::PermissionNotGiven
-        | Error::PermissionDenied
+        | Error::InvalidAuthManagement
+        | Error::AuthOldRevision
+        | Error::WrongDowngradeVersionFormat
+        | Error::InvalidDowngradeTarget => Code::InvalidArgument,
+        Error::Compacted | Error::FutureRevision | Error::LeaseTtlTooLarge => Code::OutOfRange,
+        Error::NoSpace => Code::ResourceExhausted,
+        Error::LeaseNotFound | Error::MemberNotFound => Code::NotFound,
+        Error::LeaseExists
+        | Error::MemberExists
+        | Error::PeerUrlExists
+        | Error::MemberNotLearner
+        | Error::LearnerNotReady
+        | Error::TooManyLearners
+        | Error::ClusterIdMismatch
+        | Error::RootUserNotExist
+        | Error::RootRoleNotExist
+        | Error::UserExists
+        | Error::UserNotFound
+        | Error::RoleExists
+        | Error::RoleNotFound
         | Error::RoleNotGranted
         | Error::PermissionNotGranted
         | Error::AuthNotEnabled
-        | Error::InvalidAuthToken
-        | Error::InvalidAuthManagement
-        | Error::AuthOldRevision => wire_auth(error),
+        | Error::NotCapable
+        | Error::NotSupportedForLearner
+        | Error::BadLeaderTransferee
+        | Error::ClusterVersionUnavailable
+        | Error::DowngradeInProgress
+        | Error::NoDowngradeInProgress
+        | Error::NotLeader { .. } => Code::FailedPrecondition,
+        Error::WatchCanceled | Error::Canceled => Code::Cancelled,
+        // etcd answers these with its client's type of error, which has no code.
+        Error::NotEnoughStartedMembers | Error::TooManyRequests => Code::Unknown,
+        Error::PermissionDenied => Code::PermissionDenied,
+        Error::InvalidAuthToken => Code::Unauthenticated,
+        Error::NoLeader
+        | Error::LeaderChanged
+        | Error::Stopped
+        | Error::Timeout
+        | Error::TimeoutLeaderFail
+        | Error::TimeoutConnectionLost
+        | Error::TimeoutWaitApplied
+        | Error::Unhealthy => Code::Unavailable,
+        Error::Corrupt => Code::DataLoss,
+        Error::DeadlineExceeded => Code::DeadlineExceeded,
+        Error::Unimplemented(_) => Code::Unimplemented,
     }
 }
 
-/// The errors of users, roles and permissions.
-const fn wire_auth(error: Error) -> (Code, &'static str) {
+const fn text(error: Error) -> &'static str {
     match error {
-        Error::RootUserNotExist => (Code::FailedPrecondition, "etcdserver: root user does not exist"),
-        Error::RootRoleNotExist => (Code::FailedPrecondition, "etcdserver: root user does not have root role"),
-        Error::UserExists => (Code::FailedPrecondition, "etcdserver: user name already exists"),
-        Error::UserEmpty => (Code::InvalidArgument, "etcdserver: user name is empty"),
-        Error::UserNotFound => (Code::FailedPrecondition, "etcdserver: user name not found"),
-        Error::RoleExists => (Code::FailedPrecondition, "etcdserver: role name already exists"),
-        Error::RoleNotFound => (Code::FailedPrecondition, "etcdserver: role name not found"),
-        Error::RoleEmpty => (Code::InvalidArgument, "etcdserver: role name is empty"),
-        Error::AuthFailed => (Code::InvalidArgument, "etcdserver: authentication failed, invalid user ID or password"),
-        Error::PermissionNotGiven => (Code::InvalidArgument, "etcdserver: permission not given"),
-        Error::RoleNotGranted => (Code::FailedPrecondition, "etcdserver: role is not granted to the user"),
-        Error::PermissionNotGranted => (Code::FailedPrecondition, "etcdserver: permission is not granted to the role"),
-        Error::AuthNotEnabled => (Code::FailedPrecondition, "etcdserver: authentication is not enabled"),
-        Error::InvalidAuthToken => (Code::Unauthenticated, "etcdserver: invalid auth token"),
-        Error::InvalidAuthManagement => (Code::InvalidArgument, "etcdserver: invalid auth management"),
-        Error::AuthOldRevision => (Code::InvalidArgument, "etcdserver: revision of auth store is old"),
-        _ => (Code::PermissionDenied, "etcdserver: permission denied"),
+        Error::EmptyKey => "etcdserver: key is not provided",
+        Error::KeyNotFound => "etcdserver: key not found",
+        Error::ValueProvided => "etcdserver: value is provided",
+        Error::LeaseProvided => "etcdserver: lease is provided",
+        Error::TooManyOperations => "etcdserver: too many operations in txn request",
+        Error::DuplicateKey => "etcdserver: duplicate key given in txn request",
+        Error::InvalidClientApiVersion => "etcdserver: invalid client api version",
+        Error::InvalidSortOption => "etcdserver: invalid sort option",
+        Error::Compacted => "etcdserver: mvcc: required revision has been compacted",
+        Error::FutureRevision => "etcdserver: mvcc: required revision is a future revision",
+        Error::NoSpace => "etcdserver: mvcc: database space exceeded",
+        Error::LeaseNotFound => "etcdserver: requested lease not found",
+        Error::LeaseExists => "etcdserver: lease already exists",
+        Error::LeaseTtlTooLarge => "etcdserver: too large lease TTL",
+        Error::WatchCanceled => "etcdserver: watch canceled",
+        Error::MemberExists => "etcdserver: member ID already exist",
+        Error::PeerUrlExists => "etcdserver: Peer URLs already exists",
+        Error::NotEnoughStartedMembers => "etcdserver: re-configuration failed due to not enough started members",
+        Error::MemberBadUrls => "etcdserver: given member URLs are invalid",
+        Error::MemberNotFound => "etcdserver: member not found",
+        Error::MemberNotLearner => "etcdserver: can only promote a learner member",
+        Error::LearnerNotReady => "etcdserver: can only promote a learner member which is in sync with leader",
+        Error::TooManyLearners => "etcdserver: too many learner members in cluster",
+        Error::ClusterIdMismatch => "etcdserver: cluster ID mismatch",
+        Error::RequestTooLarge => "etcdserver: request is too large",
+        Error::TooManyRequests => "etcdserver: too many requests",
+        Error::RootUserNotExist => "etcdserver: root user does not exist",
+        Error::RootRoleNotExist => "etcdserver: root user does not have root role",
+        Error::UserExists => "etcdserver: user name already exists",
+        Error::UserEmpty => "etcdserver: user name is empty",
+        Error::UserNotFound => "etcdserver: user name not found",
+        Error::RoleExists => "etcdserver: role name already exists",
+        Error::RoleNotFound => "etcdserver: role name not found",
+        Error::RoleEmpty => "etcdserver: role name is empty",
+        Error::AuthFailed => "etcdserver: authentication failed, invalid user ID or password",
+        Error::PermissionNotGiven => "etcdserver: permission not given",
+        Error::PermissionDenied => "etcdserver: permission denied",
+        Error::RoleNotGranted => "etcdserver: role is not granted to the user",
+        Error::PermissionNotGranted => "etcdserver: permission is not granted to the role",
+        Error::AuthNotEnabled => "etcdserver: authentication is not enabled",
+        Error::InvalidAuthToken => "etcdserver: invalid auth token",
+        Error::InvalidAuthManagement => "etcdserver: invalid auth management",
+        Error::AuthOldRevision => "etcdserver: revision of auth store is old",
+        Error::NoLeader => "etcdserver: no leader",
+        Error::LeaderChanged => "etcdserver: leader changed",
+        Error::NotCapable => "etcdserver: not capable",
+        Error::Stopped => "etcdserver: server stopped",
+        Error::Timeout => "etcdserver: request timed out",
+        Error::TimeoutLeaderFail => "etcdserver: request timed out, possibly due to previous leader failure",
+        Error::TimeoutConnectionLost => "etcdserver: request timed out, possibly due to connection lost",
+        Error::TimeoutWaitApplied => "etcdserver: request timed out, waiting for the applied index took too long",
+        Error::Unhealthy => "etcdserver: unhealthy cluster",
+        Error::Corrupt => "etcdserver: corrupt cluster",
+        Error::NotSupportedForLearner => "etcdserver: rpc not supported for learner",
+        Error::BadLeaderTransferee => "etcdserver: bad leader transferee",
+        Error::WrongDowngradeVersionFormat => "etcdserver: wrong downgrade target version format",
+        Error::InvalidDowngradeTarget => "etcdserver: invalid downgrade target version",
+        Error::ClusterVersionUnavailable => "etcdserver: cluster version not found during downgrade",
+        Error::DowngradeInProgress => "etcdserver: cluster has a downgrade job in progress",
+        Error::NoDowngradeInProgress => "etcdserver: no inflight downgrade job",
+        Error::Canceled => "etcdserver: request canceled",
+        Error::DeadlineExceeded => "etcdserver: context deadline exceeded",
+        Error::NotLeader { .. } => "etcdserver: not leader",
+        Error::Unimplemented(text) => text,
     }
 }
 
@@ -192,7 +223,7 @@ const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
 
 /// An answer to another question than was asked: a defect of the store.
 #[must_use]
-pub fn mismatched(answer: &Answer) -> Status {
-    tracing::error!(member = answer.stamp.member.0, "the answer does not fit the request");
+pub fn mismatched(stamp: Stamp) -> Status {
+    tracing::error!(member = stamp.member.0, "the answer does not fit the request");
     Status::new(Code::Internal, "the answer does not fit the request")
 }

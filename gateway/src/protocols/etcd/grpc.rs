@@ -23,7 +23,6 @@ use proto::etcdserverpb::cluster_server::ClusterServer;
 use proto::etcdserverpb::kv_server::KvServer;
 use proto::etcdserverpb::lease_server::LeaseServer;
 use proto::etcdserverpb::maintenance_server::MaintenanceServer;
-use proto::etcdserverpb::watch_server::{Watch, WatchServer};
 use proto::grpc::health::v1::health_server::HealthServer;
 use proto::v3electionpb::election_server::ElectionServer;
 use proto::v3lockpb::lock_server::LockServer;
@@ -31,8 +30,10 @@ use tonic::body::Body as TonicBody;
 use tonic::codegen::BoxFuture;
 use tower::Service;
 
+use super::admission::Admission;
 use super::caller::Caller;
 use super::receive_limit::Limited;
+use super::watch::Watches;
 use super::rpc_metrics::{MethodMetrics, RpcMetrics};
 use super::{auth, cluster, election, error, health, kv, lease, lock, maintenance};
 use crate::stack::Handle;
@@ -50,10 +51,11 @@ impl<S, W> Clone for Grpc<S, W> {
 }
 
 struct Services<S, W> {
+    caller: Caller<S>,
     methods: HashMap<String, Method>,
     receive_bytes_max: usize,
     kv: KvServer<kv::Kv<S>>,
-    watch: WatchServer<W>,
+    watch: W,
     lease: LeaseServer<lease::Lease<S>>,
     cluster: ClusterServer<cluster::Cluster<S>>,
     maintenance: MaintenanceServer<maintenance::Maintenance<S>>,
@@ -98,17 +100,18 @@ impl ServiceName {
     }
 }
 
-impl<S: Handle, W: Watch> Grpc<S, W> {
+impl<S: Handle, W: Watches> Grpc<S, W> {
     /// The services, calling through `caller`, with metrics in `registry`.
     ///
     /// # Errors
     /// When the registry has metrics of these names already.
     pub(super) fn new(caller: &Caller<S>, watch: W, registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self(Arc::new(Services {
+            caller: caller.clone(),
             methods: methods(&RpcMetrics::new(registry)?),
-            receive_bytes_max: caller.limits().receive_bytes_max(),
+            receive_bytes_max: caller.config().receive_limit(),
             kv: KvServer::new(kv::Kv::new(caller.clone())).max_decoding_message_size(NO_LIMIT),
-            watch: WatchServer::new(watch).max_decoding_message_size(NO_LIMIT),
+            watch,
             lease: LeaseServer::new(lease::Lease::new(caller.clone())).max_decoding_message_size(NO_LIMIT),
             cluster: ClusterServer::new(cluster::Cluster::new(caller.clone())).max_decoding_message_size(NO_LIMIT),
             maintenance: MaintenanceServer::new(maintenance::Maintenance::new(caller.clone()))
@@ -143,7 +146,7 @@ fn methods(metrics: &RpcMetrics) -> HashMap<String, Method> {
 impl<S, W, B> Service<Request<B>> for Grpc<S, W>
 where
     S: Handle,
-    W: Watch,
+    W: Watches,
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     type Response = Response<TonicBody>;
@@ -160,11 +163,12 @@ where
             return Responding::Refused(Some(refuse(request.uri().path()).into_http()));
         };
         let start = method.metrics.start();
+        let admission = Admission::of(request.headers());
         let request = request.map(|body| Limited::new(body, services.receive_bytes_max));
         // A clone of a service counts a reference; its future owns everything.
         let response = match method.service {
             ServiceName::Kv => services.kv.clone().call(request),
-            ServiceName::Watch => services.watch.clone().call(request),
+            ServiceName::Watch => services.watch.respond(request),
             ServiceName::Lease => services.lease.clone().call(request),
             ServiceName::Cluster => services.cluster.clone().call(request),
             ServiceName::Maintenance => services.maintenance.clone().call(request),
@@ -173,6 +177,7 @@ where
             ServiceName::Election => services.election.clone().call(request),
             ServiceName::Health => services.health.clone().call(request),
         };
+        let response = admission.before(response, &services.caller);
         Responding::Called { response, metrics: Arc::clone(&method.metrics), start }
     }
 }

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use internal_proto::{KeyRange, RangeRequest, Request as Question, Response as Reply};
 use prometheus::{IntCounter, Opts, Registry, TextEncoder};
 use proto::etcdserverpb::AlarmType;
-use proto::etcdserverpb::watch_server::Watch;
 
+use super::watch::Watches;
 use super::caller::Caller;
 use super::grpc::Grpc;
 use super::{CLUSTER_VERSION, STORAGE_VERSION, VERSION, alarm, error, json};
@@ -25,18 +25,22 @@ use crate::stack::Handle;
 ///
 /// # Errors
 /// When the registry has metrics of these names already.
-pub(super) fn routes<S: Handle, W: Watch>(
+pub(super) fn routes<S: Handle, W: Watches>(
     caller: Caller<S>,
     grpc: Grpc<S, W>,
     registry: Registry,
 ) -> Result<Router, prometheus::Error> {
+    let mut routes = Router::new();
+    if caller.config().json_gateway {
+        routes = routes
+            .route("/v3/{*path}", any(json::serve).with_state(grpc.clone()))
+            .route("/v3beta/{*path}", any(json::serve).with_state(grpc));
+    }
     let health = Health::new(caller, &registry)?;
-    Ok(Router::new()
+    Ok(routes
         .route("/health", any(serve_health).with_state(health))
         .route("/version", any(serve_version))
         .route("/metrics", any(serve_metrics).with_state(registry))
-        .route("/v3/{*path}", any(json::serve).with_state(grpc.clone()))
-        .route("/v3beta/{*path}", any(json::serve).with_state(grpc))
         .fallback(not_found)
         .layer(from_fn(share_across_origins)))
 }
@@ -79,7 +83,7 @@ impl<S: Handle> Health<S> {
 
     /// Why the node is not healthy, if so: alarms first, then the leader, then a read.
     async fn check(&self, query: &HealthQuery) -> Result<(), String> {
-        if let Ok(answer) = self.caller.ask(self.caller.context(None), Question::Status).await
+        if let Ok(answer) = self.caller.ask(self.caller.background(), Question::Status).await
             && let Reply::Status(status) = answer.response
         {
             for alarm in alarm::alarms(&status.errors) {
@@ -98,7 +102,7 @@ impl<S: Handle> Health<S> {
             serializable: query.serializable,
             ..RangeRequest::default()
         };
-        let outcome = self.caller.ask(self.caller.context(None), Question::Range(read)).await;
+        let outcome = self.caller.ask(self.caller.background(), Question::Range(read)).await;
         outcome.map(|_| ()).map_err(|failure| format!("RANGE ERROR:{}", error::wire(failure).1))
     }
 }

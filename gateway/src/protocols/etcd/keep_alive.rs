@@ -79,9 +79,9 @@ async fn read(mut requests: Streaming<wire::LeaseKeepAliveRequest>, queue: mpsc:
 }
 
 async fn renew<S: Handle>(caller: &Caller<S>, lease: LeaseId) -> Result<wire::LeaseKeepAliveResponse, Status> {
-    let (stamp, ttl) = match caller.ask(caller.context(None), Request::LeaseKeepAlive(lease)).await {
+    let (stamp, ttl) = match caller.ask(caller.background(), Request::LeaseKeepAlive(lease)).await {
         Ok(Answer { response: Response::LeaseKeepAlive { ttl }, stamp }) => (stamp, ttl),
-        Ok(answer) => return Err(error::mismatched(&answer)),
+        Ok(answer) => return Err(error::mismatched(answer.stamp)),
         Err(error) => return Err(error::status(error)),
     };
     let header = Some(caller.header(&stamp, stamp.revision));

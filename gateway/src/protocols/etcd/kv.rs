@@ -29,10 +29,10 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         request: tonic::Request<wire::RangeRequest>,
     ) -> Result<tonic::Response<wire::RangeResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let context = self.0.admit(&metadata).await?;
+        let context = self.0.context(&metadata);
         validate::range(&request).map_err(error::status)?;
         let answer = self.0.call(context, Request::Range(convert::range(&request))).await?;
-        let Response::Range(response) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Range(response) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = self.0.header(&answer.stamp, response.revision);
         Ok(tonic::Response::new(answer::range(header, &request, response)))
     }
@@ -42,7 +42,7 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         request: tonic::Request<wire::RangeRequest>,
     ) -> Result<tonic::Response<RangeStream>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let context = self.0.admit(&metadata).await?;
+        let context = self.0.context(&metadata);
         validate::range_stream(&request).map_err(error::status)?;
         Ok(tonic::Response::new(range_stream::stream(self.0.clone(), context, &request)))
     }
@@ -52,11 +52,11 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         request: tonic::Request<wire::PutRequest>,
     ) -> Result<tonic::Response<wire::PutResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let context = self.0.admit(&metadata).await?;
+        let context = self.0.context(&metadata);
         validate::put(&request).map_err(error::status)?;
-        validate::size(&request, self.0.limits().request_bytes_max).map_err(error::status)?;
+        validate::size(&request, self.0.config().max_request_bytes).map_err(error::status)?;
         let answer = self.0.call(context, Request::Put(convert::put(&request))).await?;
-        let Response::Put(response) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Put(response) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = self.0.header(&answer.stamp, response.revision);
         Ok(tonic::Response::new(answer::put(header, response)))
     }
@@ -66,11 +66,11 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         request: tonic::Request<wire::DeleteRangeRequest>,
     ) -> Result<tonic::Response<wire::DeleteRangeResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let context = self.0.admit(&metadata).await?;
+        let context = self.0.context(&metadata);
         validate::delete_range(&request).map_err(error::status)?;
-        validate::size(&request, self.0.limits().request_bytes_max).map_err(error::status)?;
+        validate::size(&request, self.0.config().max_request_bytes).map_err(error::status)?;
         let answer = self.0.call(context, Request::DeleteRange(convert::delete_range(&request))).await?;
-        let Response::DeleteRange(response) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::DeleteRange(response) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = self.0.header(&answer.stamp, response.revision);
         Ok(tonic::Response::new(answer::delete_range(header, response)))
     }
@@ -80,17 +80,18 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         request: tonic::Request<wire::TxnRequest>,
     ) -> Result<tonic::Response<wire::TxnResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let context = self.0.admit(&metadata).await?;
-        let limits = self.0.limits();
-        validate::txn(&request, limits.operations_max).map_err(error::status)?;
+        let context = self.0.context(&metadata);
+        let config = self.0.config();
+        validate::txn(&request, config.max_txn_ops).map_err(error::status)?;
         let call = Request::Txn(convert::txn(&request));
         if call.route() == internal_proto::Route::Write {
-            validate::size(&request, limits.request_bytes_max).map_err(error::status)?;
+            validate::size(&request, config.max_request_bytes).map_err(error::status)?;
         }
         let answer = self.0.call(context, call).await?;
-        let Response::Txn(response) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Txn(response) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = self.0.header(&answer.stamp, response.revision);
-        Ok(tonic::Response::new(answer::txn(header, &request, response)))
+        let response = answer::txn(header, &request, response).ok_or_else(|| error::mismatched(answer.stamp))?;
+        Ok(tonic::Response::new(response))
     }
 
     async fn compact(
@@ -98,9 +99,9 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         request: tonic::Request<wire::CompactionRequest>,
     ) -> Result<tonic::Response<wire::CompactionResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let context = self.0.admit(&metadata).await?;
+        let context = self.0.context(&metadata);
         let answer = self.0.call(context, Request::Compact(convert::compact(&request))).await?;
-        let Response::Compact = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Compact = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = self.0.header(&answer.stamp, answer.stamp.revision);
         Ok(tonic::Response::new(wire::CompactionResponse { header: Some(header) }))
     }

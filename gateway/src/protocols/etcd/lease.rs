@@ -28,10 +28,10 @@ impl<S: Handle> wire::lease_server::Lease for Lease<S> {
         &self,
         request: tonic::Request<wire::LeaseGrantRequest>,
     ) -> Result<tonic::Response<wire::LeaseGrantResponse>, Status> {
-        let context = self.0.admit(request.metadata()).await?;
+        let context = self.0.context(request.metadata());
         let call = Request::LeaseGrant(convert::lease_grant(request.get_ref()));
         let answer = self.0.call(context, call).await?;
-        let Response::LeaseGrant(lease) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::LeaseGrant(lease) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         Ok(tonic::Response::new(wire::LeaseGrantResponse {
             header: Some(self.0.header(&answer.stamp, answer.stamp.revision)),
             id: lease.id.0,
@@ -44,9 +44,9 @@ impl<S: Handle> wire::lease_server::Lease for Lease<S> {
         &self,
         request: tonic::Request<wire::LeaseRevokeRequest>,
     ) -> Result<tonic::Response<wire::LeaseRevokeResponse>, Status> {
-        let context = self.0.admit(request.metadata()).await?;
+        let context = self.0.context(request.metadata());
         let answer = self.0.call(context, Request::LeaseRevoke(LeaseId(request.get_ref().id))).await?;
-        let Response::LeaseRevoke = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::LeaseRevoke = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let header = Some(self.0.header(&answer.stamp, answer.stamp.revision));
         Ok(tonic::Response::new(wire::LeaseRevokeResponse { header }))
     }
@@ -55,7 +55,6 @@ impl<S: Handle> wire::lease_server::Lease for Lease<S> {
         &self,
         request: tonic::Request<Streaming<wire::LeaseKeepAliveRequest>>,
     ) -> Result<tonic::Response<KeepAliveStream>, Status> {
-        self.0.admit(request.metadata()).await?;
         Ok(tonic::Response::new(keep_alive::stream(self.0.clone(), request.into_inner())))
     }
 
@@ -63,10 +62,10 @@ impl<S: Handle> wire::lease_server::Lease for Lease<S> {
         &self,
         request: tonic::Request<wire::LeaseTimeToLiveRequest>,
     ) -> Result<tonic::Response<wire::LeaseTimeToLiveResponse>, Status> {
-        let context = self.0.admit(request.metadata()).await?;
+        let context = self.0.context(request.metadata());
         let call = Request::LeaseTimeToLive(convert::lease_time_to_live(request.get_ref()));
         let answer = self.0.call(context, call).await?;
-        let Response::LeaseTimeToLive(lease) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::LeaseTimeToLive(lease) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         Ok(tonic::Response::new(wire::LeaseTimeToLiveResponse {
             header: Some(self.0.header(&answer.stamp, answer.stamp.revision)),
             id: lease.id.0,
@@ -80,9 +79,9 @@ impl<S: Handle> wire::lease_server::Lease for Lease<S> {
         &self,
         request: tonic::Request<wire::LeaseLeasesRequest>,
     ) -> Result<tonic::Response<wire::LeaseLeasesResponse>, Status> {
-        let context = self.0.admit(request.metadata()).await?;
+        let context = self.0.context(request.metadata());
         let answer = self.0.call(context, Request::LeaseLeases).await?;
-        let Response::LeaseLeases(leases) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::LeaseLeases(leases) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         Ok(tonic::Response::new(wire::LeaseLeasesResponse {
             header: Some(self.0.header(&answer.stamp, answer.stamp.revision)),
             leases: leases.into_iter().map(|lease| wire::LeaseStatus { id: lease.0 }).collect(),

@@ -37,9 +37,9 @@ impl<S: Handle> wire::maintenance_server::Maintenance for Maintenance<S> {
         &self,
         request: tonic::Request<wire::StatusRequest>,
     ) -> Result<tonic::Response<wire::StatusResponse>, Status> {
-        let context = self.0.admit(request.metadata()).await?;
+        let context = self.0.context(request.metadata());
         let answer = self.0.call(context, Request::Status).await?;
-        let Response::Status(status) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Status(status) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         Ok(tonic::Response::new(wire::StatusResponse {
             header: Some(self.0.header(&answer.stamp, answer.stamp.revision)),
             version: VERSION.to_owned(),
@@ -61,13 +61,13 @@ impl<S: Handle> wire::maintenance_server::Maintenance for Maintenance<S> {
         &self,
         request: tonic::Request<wire::AlarmRequest>,
     ) -> Result<tonic::Response<wire::AlarmResponse>, Status> {
-        let context = self.0.admit(request.metadata()).await?;
+        let context = self.0.context(request.metadata());
         if request.get_ref().action() != AlarmAction::Get {
             return Err(error::status(ALARM_CHANGES));
         }
         let wanted = request.get_ref().alarm();
         let answer = self.0.call(context, Request::Status).await?;
-        let Response::Status(status) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Status(status) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let mut alarms = alarm::alarms(&status.errors);
         alarms.retain(|alarm| wanted == wire::AlarmType::None || alarm.alarm() == wanted);
         let header = Some(self.0.header(&answer.stamp, answer.stamp.revision));

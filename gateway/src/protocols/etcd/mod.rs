@@ -6,9 +6,10 @@
 //!                 └ everything else ─► http ─► json (in process)               ┘
 //! ```
 //!
-//! A handler checks (`validate`), translates (`convert`), calls (`caller`) and translates back (`answer`); errors get
+//! Metadata is checked once for all services (`admission`). A handler checks (`validate`), translates (`convert`), calls (`caller`) and translates back (`answer`); errors get
 //! their codes and texts in `error` alone.
 
+mod admission;
 mod alarm;
 mod answer;
 mod auth;
@@ -33,23 +34,25 @@ mod range_stream;
 mod receive_limit;
 mod rpc_metrics;
 mod validate;
+mod watch;
+mod watch_codec;
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use ::http::{Request, Response, header};
+use ::http::{Request, Response, Version, header};
 use axum::Router;
 use axum::routing::future::RouteFuture;
 use http_body_util::Either;
 use hyper::body::Incoming;
 use prometheus::Registry;
-use proto::etcdserverpb::watch_server::Watch;
 use tower::Service;
 
 pub use answer::Identity;
-pub use caller::{Caller, Limits, Settings};
+pub use caller::Caller;
 use grpc::{Grpc, Responding};
+pub use watch::{WatchLimits, WatchService, Watches};
 
 use crate::stack::Handle;
 
@@ -74,7 +77,7 @@ impl<S, W> Clone for Etcd<S, W> {
     }
 }
 
-impl<S: Handle, W: Watch> Etcd<S, W> {
+impl<S: Handle, W: Watches> Etcd<S, W> {
     /// The protocol over a stack, with watches from `watch` and metrics in `registry`.
     ///
     /// # Errors
@@ -89,7 +92,7 @@ impl<S: Handle, W: Watch> Etcd<S, W> {
 /// A body from gRPC or from everything else.
 pub type EtcdBody = Either<tonic::body::Body, axum::body::Body>;
 
-impl<S: Handle, W: Watch> Service<Request<Incoming>> for Etcd<S, W> {
+impl<S: Handle, W: Watches> Service<Request<Incoming>> for Etcd<S, W> {
     type Response = Response<EtcdBody>;
     type Error = Infallible;
     type Future = Serving;
@@ -109,7 +112,8 @@ impl<S: Handle, W: Watch> Service<Request<Incoming>> for Etcd<S, W> {
 
 fn is_grpc<B>(request: &Request<B>) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    request.version() == Version::HTTP_2
+        && content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// A response on its way.

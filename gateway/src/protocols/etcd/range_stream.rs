@@ -66,7 +66,7 @@ impl<S: Handle> Pages<S> {
             self.asked.limit = self.page_keys;
         }
         let answer = self.caller.call(self.context, Request::Range(self.asked.clone())).await?;
-        let Response::Range(page) = answer.response else { return Err(error::mismatched(&answer)) };
+        let Response::Range(page) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let first = *self.first.get_or_insert(FirstPage { revision: page.revision, count: page.count });
         // What follows must not see later writes, and needs no barrier of its own.
         self.asked.revision.get_or_insert(page.revision);
@@ -77,7 +77,7 @@ impl<S: Handle> Pages<S> {
             Some(next_key) if page.more && self.left > 0 => {
                 self.asked.range.start = next_key;
                 let message = wire::RangeResponse { kvs: page.kvs, ..wire::RangeResponse::default() };
-                let bytes_target = self.caller.limits().request_bytes_max;
+                let bytes_target = self.caller.config().max_request_bytes;
                 self.page_keys = adjusted(self.page_keys, message.encoded_len(), bytes_target).min(self.left);
                 Ok((wire::RangeStreamResponse { range_response: Some(message) }, Some(self)))
             }

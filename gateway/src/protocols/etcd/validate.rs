@@ -117,3 +117,34 @@ pub(super) fn size(request: &impl Message, bytes_max: usize) -> Result<(), Error
     let entry = length + prost::length_delimiter_len(length) + ENTRY_OVERHEAD;
     if entry > bytes_max { Err(Error::RequestTooLarge) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn puts(keys: usize) -> Vec<RequestOp> {
+        let put = |key: usize| PutRequest { key: key.to_string().into(), ..PutRequest::default() };
+        (0..keys).map(|key| RequestOp { request: Some(Request::RequestPut(put(key))) }).collect()
+    }
+
+    #[test]
+    fn a_nested_transaction_has_what_its_parent_left_over() {
+        let flat = |operations| TxnRequest { failure: puts(operations), ..TxnRequest::default() };
+        let nest = |inner| TxnRequest {
+            success: vec![RequestOp { request: Some(Request::RequestTxn(inner)) }],
+            ..TxnRequest::default()
+        };
+        assert_eq!(txn(&flat(128), 128), Ok(()));
+        assert_eq!(txn(&flat(129), 128), Err(Error::TooManyOperations));
+        assert_eq!(txn(&nest(flat(127)), 128), Ok(()));
+        assert_eq!(txn(&nest(flat(128)), 128), Err(Error::TooManyOperations));
+        assert_eq!(txn(&nest(nest(flat(127))), 128), Err(Error::TooManyOperations));
+    }
+
+    #[test]
+    fn a_write_is_measured_as_etcd_would_log_it() {
+        let put = |bytes| PutRequest { key: "q".into(), value: vec![0; bytes].into(), ..PutRequest::default() };
+        assert_eq!(size(&put(1_572_839), 1_572_864), Ok(()));
+        assert_eq!(size(&put(1_572_840), 1_572_864), Err(Error::RequestTooLarge));
+    }
+}

@@ -15,8 +15,16 @@
 //! - Damage of any kind is refused by name and never skipped, since the log below a checkpoint is gone.
 //! - Memory beyond the engine's own is bounded by one chunk.
 
+mod chunk;
 mod error;
 mod format;
+mod load;
+mod record;
+mod write;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::path::Path;
 
@@ -28,6 +36,8 @@ use super::Engine;
 use crate::files::Files;
 use crate::log;
 use crate::state::View;
+use format::Header;
+use write::{CHUNK_BYTES, Content};
 
 /// A checkpoint on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +62,12 @@ pub fn write(
     identity: log::Identity,
     view: &View,
 ) -> Result<Checkpoint, CheckpointError> {
-    let _ = (files, dir, identity, view);
-    unimplemented!()
+    let content = Content {
+        header: Header { identity, position: view.position() },
+        small: view.small_records(),
+        versions: &|after, limit| view.versions(after, limit),
+    };
+    write::write(files, dir, &content, CHUNK_BYTES)
 }
 
 /// Loads the newest checkpoint of `dir` into an empty engine; `None` if there is none. Finishes what a crash
@@ -68,6 +82,5 @@ pub fn load(
     identity: log::Identity,
     engine: &dyn Engine,
 ) -> Result<Option<Checkpoint>, CheckpointError> {
-    let _ = (files, dir, identity, engine);
-    unimplemented!()
+    load::load(files, dir, identity, engine)
 }

@@ -234,6 +234,10 @@ impl Disk {
         for inode in reachable {
             self.inodes.entry(inode).or_default().lose_power(&mut self.random, survival);
         }
+        self.restart();
+    }
+
+    pub(super) fn restart(&mut self) {
         self.boot += 1;
         self.powered = true;
         self.faults.operations_until_cut = None;

@@ -62,8 +62,14 @@ impl PowerLoss {
         self.disk.lock().lose_power(0.0);
     }
 
+    /// The process dies, the machine does not: open handles die, nothing is lost, a pending
+    /// [`Self::cut_power_after`], which is a kill then, is over.
+    pub fn kill(&self) {
+        self.disk.lock().restart();
+    }
+
     /// Cuts the power in the middle of the changing operation that follows `operations` further ones. From
-    /// then on every call fails, until [`Self::power_loss`] brings the disk back.
+    /// then on every call fails, until [`Self::power_loss`] or [`Self::kill`] brings the disk back.
     pub fn cut_power_after(&self, operations: u64) {
         self.disk.lock().faults.operations_until_cut = Some(operations);
     }

@@ -81,6 +81,7 @@ struct Torture {
     /// Entries through here are durable and never overwritten.
     commit: u64,
     term: u64,
+    segment_bytes: u32,
     power_losses: u64,
 }
 
@@ -88,7 +89,9 @@ impl Torture {
     fn new(seed: u64) -> Self {
         let (files, random) = (PowerLoss::new(seed), SmallRng::seed_from_u64(!seed));
         let durable = Model::default();
-        Self { files, random, durable, steps: Vec::new(), commit: 0, term: 1, power_losses: 0 }
+        // Groups are padded to pages: smaller segments are all padding, larger ones have old bytes behind it.
+        let segment_bytes = if seed.is_multiple_of(2) { 1 << 10 } else { 16 << 10 };
+        Self { files, random, durable, steps: Vec::new(), commit: 0, term: 1, segment_bytes, power_losses: 0 }
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -105,6 +108,8 @@ impl Torture {
             self.files.fail_sync_after(None);
             if self.random.random_range(0..8) > 0 {
                 self.lose_power();
+            } else {
+                self.files.kill();
             }
             log = self.open().map_err(|error| format!("round {round}: {error}"))?;
             self.compare(&mut log).map_err(|error| format!("round {round}: {error}"))?;
@@ -119,13 +124,14 @@ impl Torture {
 
     /// Opens the log; now and then the power fails again while it recovers.
     fn open(&mut self) -> Result<Log, String> {
-        let options = Options { identity: IDENTITY, segment_bytes: 1024 };
+        let options = Options { identity: IDENTITY, segment_bytes: self.segment_bytes };
         loop {
             if self.random.random_bool(0.2) {
                 self.files.cut_power_after(self.random.random_range(0..6));
             }
             match Log::open(Arc::new(self.files.clone()), Path::new(DIR), options) {
                 Ok((log, _)) => return Ok(log),
+                Err(LogError::File { .. }) if self.random.random_bool(0.5) => self.files.kill(),
                 Err(LogError::File { .. }) => self.lose_power(),
                 Err(error) => return Err(error.to_string()),
             }
@@ -198,8 +204,9 @@ impl Torture {
         let count = self.random.random_range(1..6);
         let entries: Vec<Entry> = (first..first + count)
             .map(|index| {
-                let data: Vec<u8> = (0..self.random.random_range(0..200)).map(|_| self.random.random()).collect();
-                entry(index, self.term, data)
+                // Few sizes, so that records of different lives often begin at the same place.
+                let size = self.random.random_range(0..5) * (self.segment_bytes as usize / 32);
+                entry(index, self.term, vec![self.random.random(); size])
             })
             .collect();
         self.steps.extend(entries.iter().cloned().map(Step::Entry));

@@ -1,7 +1,7 @@
 //! Runs the scripts. The log has segments of 1 KiB in `/log`, on a disk in memory.
 //!
 //! ```text
-//!   open [cluster=ID] [member=ID]     start the log            close        stop it; nothing is lost
+//!   open [cluster=ID] [member=ID] [segment=BYTES]              close        stop it; nothing is lost
 //!   append INDEX=DATA .. [term=T] [size=BYTES of data]         sync         one write and one fdatasync
 //!   hard-state term=T [vote=M] [commit=I]                      flush        one write
 //!   start index=I term=T conf=TEXT                             trim I       give entries up through I
@@ -96,7 +96,8 @@ impl Script {
         if let Some(member) = args.take_key("member") {
             identity.member = MemberId(u64::from_str_radix(member, 16)?);
         }
-        let options = Options { identity, segment_bytes: SEGMENT_BYTES };
+        let segment_bytes = args.take_key("segment").map_or(Ok(SEGMENT_BYTES), str::parse)?;
+        let options = Options { identity, segment_bytes };
         let (log, recovered) = Log::open(Arc::new(self.files.clone()), Path::new(DIR), options)?;
         self.log = Some(log);
         let HardState { term, vote, commit } = recovered.hard_state;

@@ -21,12 +21,12 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
 use prost_reflect::MethodDescriptor;
-use proto::etcdserverpb::watch_server::Watch;
 use tonic::{Code, Status};
 use tower::Service;
 
 use self::frames::Frames;
 use self::routes::Route;
+use super::watch::Watches;
 use super::error;
 use super::grpc::Grpc;
 use crate::stack::Handle;
@@ -35,7 +35,7 @@ use crate::stack::Handle;
 const JSON_PER_MESSAGE_BYTE: usize = 2;
 
 /// Serves one request whose path begins with /v3/.
-pub(super) async fn serve<S: Handle, W: Watch>(
+pub(super) async fn serve<S: Handle, W: Watches>(
     State(grpc): State<Grpc<S, W>>,
     request: Request<Body>,
 ) -> Response<Body> {
@@ -53,7 +53,7 @@ pub(super) async fn serve<S: Handle, W: Watch>(
     }
 }
 
-async fn exchange<S: Handle, W: Watch>(
+async fn exchange<S: Handle, W: Watches>(
     mut grpc: Grpc<S, W>,
     route: &Route,
     request: Request<Body>,

@@ -1,8 +1,8 @@
 //! One message: JSON to bytes and back, by descriptor.
 //!
-//! The dialect: fields by their names in the .proto files (camel case is accepted), zero fields left out, 64-bit numbers
-//! as strings, enums by name (numbers are accepted), bytes in base64 (the URL-safe alphabet is accepted); unknown fields
-//! and unknown names of enums are ignored, and so is what follows the first value.
+//! The dialect: fields by their names in the .proto files (camel case is accepted), zero fields left out, 64-bit
+//! numbers as strings, enums by name (numbers are accepted), bytes in base64 (the URL-safe alphabet is accepted);
+//! unknown fields and unknown names of enums are ignored, and so is what follows the first value.
 
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};

@@ -1,0 +1,32 @@
+//! Watches as clients see them: any number of client streams over one feed per range from a node.
+//!
+//! ```text
+//!  node ──WatchBatch──► upstream ──► feeds: one ring of recent events each ──► streams: a cursor per watch ──► clients
+//!                          ▲                                                     │
+//!                          └──────────── Now, Read (history below a ring) ◄──────┘
+//! ```
+//!
+//! A client that does not read costs its cursors: nothing is copied for it, nobody waits for it. When it reads again, it
+//! finds its events in the ring, in the node's history, or learns that they are compacted.
+//!
+//! Invariants: a watch gets every event of its range from its start on once, whole revisions in order, over any number
+//! of links to nodes; progress never runs ahead of events.
+
+mod apply;
+mod events;
+mod feeds;
+mod hub;
+mod ring;
+mod state;
+mod stream;
+mod upstream;
+mod watch;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod script;
+
+pub use events::{Filter, split};
+pub use hub::{Counts, Hub, Requests, WatchStream};
+pub use stream::{Output, Refusal, StreamRequest};
+pub use watch::Create;

@@ -1,0 +1,89 @@
+//! Dropping what the compacted revision makes superfluous, in small steps, in the background.
+//!
+//! ```text
+//!            done            floor = min(compacted, lowest pin)      head
+//!  ── a1 ──── a2 ──── b1 ──── a3 ──── b† ──── c1 ───────────────────►
+//!             └────────── walked ──────────┘
+//!   each change walked drops its key's older versions, and itself if it is a tombstone below the floor
+//! ```
+//!
+//! Invariants: a version goes only if a newer one of its key is at or below the floor, or if it is a tombstone below
+//! the floor; both stay true forever, so steps can be repeated. A tombstone exactly at the floor stays for watches from
+//! there; it goes with the next compaction, which therefore begins at `done` itself.
+
+use internal_proto::Revision;
+
+use crate::engine::{Batch, CHUNK, ChangeId, Engine, Version};
+use crate::state::shared::Shared;
+
+/// The background worker's place.
+#[derive(Debug)]
+pub(crate) struct Compaction {
+    /// Nothing superfluous is left up to here.
+    done: Revision,
+    job: Option<Job>,
+    /// How many views need everything to stay.
+    pub(crate) paused: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Job {
+    floor: Revision,
+    next_after: ChangeId,
+}
+
+impl Default for Compaction {
+    /// A new process does not know how far the last one came, and walks from the start.
+    fn default() -> Self {
+        Self { done: Revision(-1), job: None, paused: 0 }
+    }
+}
+
+impl Compaction {
+    pub(crate) fn done(&self) -> Revision {
+        self.done
+    }
+
+    /// Walks up to `budget` changes. Whether there is more to do now.
+    pub(crate) fn step(&mut self, shared: &Shared, budget: usize) -> bool {
+        if self.paused > 0 {
+            return false;
+        }
+        let floor = shared.compaction_floor();
+        let Some(job) = self.job.or_else(|| (floor > self.done).then(|| Job::new(self.done, floor))) else {
+            return false;
+        };
+        let budget = budget.clamp(1, CHUNK);
+        let changes = shared.engine.scan_changes(job.next_after, job.floor, budget);
+        let drops = changes.iter().flat_map(|change| superfluous(&*shared.engine, change, job.floor)).collect();
+        shared.engine.write(&Batch { drops, ..Batch::default() });
+        match changes.last() {
+            Some(last) if changes.len() == budget => self.job = Some(Job { next_after: last.id, ..job }),
+            _ => {
+                self.done = job.floor;
+                self.job = None;
+            }
+        }
+        self.job.is_some() || floor > self.done
+    }
+}
+
+impl Job {
+    const fn new(done: Revision, floor: Revision) -> Self {
+        Self { floor, next_after: ChangeId::before(done) }
+    }
+}
+
+/// What a change at or below the floor makes superfluous.
+fn superfluous(engine: &dyn Engine, change: &Version, floor: Revision) -> Vec<Version> {
+    let mut drops = Vec::new();
+    let mut below = change.id;
+    while let Some(older) = engine.version(change.kv.key(), below.previous()) {
+        below = older.id;
+        drops.push(older);
+    }
+    if change.is_tombstone() && change.id.revision < floor {
+        drops.push(change.clone());
+    }
+    drops
+}

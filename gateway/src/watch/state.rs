@@ -54,6 +54,13 @@ impl State {
     }
 
     fn ask_now(&mut self) {
+        for stream in &self.waiting {
+            let mut state = stream.state.lock();
+            // What comes from here on is for the next question.
+            state.asked = false;
+            let requests = std::mem::take(&mut state.requests);
+            state.covered.extend(requests);
+        }
         self.asked = Some((self.last_now, std::mem::take(&mut self.waiting)));
         self.repeat_now();
     }
@@ -138,11 +145,10 @@ impl State {
 
     fn apply(&mut self, stream: &Arc<Stream>, now: Now) {
         let mut state = stream.state.lock();
-        state.asked = false;
         if state.ended {
             return;
         }
-        for request in std::mem::take(&mut state.requests) {
+        for request in std::mem::take(&mut state.covered) {
             state.apply(request, now, &mut self.feeds, stream);
         }
         if state.owed > 0 {
@@ -158,6 +164,7 @@ impl State {
             let mut state = stream.state.lock();
             state.ended = true;
             state.requests.clear();
+            state.covered.clear();
             state.ids.clear();
             let released = std::mem::take(&mut state.released);
             released.into_iter().chain(std::mem::take(&mut state.slots).into_keys()).collect::<Vec<_>>()

@@ -114,9 +114,11 @@ pub(super) struct Stream {
 
 #[derive(Debug, Default)]
 pub(super) struct StreamState {
-    /// Requests that wait for the node's `Now`.
+    /// Requests that came after the last `Now` was asked for.
     pub(super) requests: VecDeque<StreamRequest>,
-    /// The hub knows that requests wait.
+    /// Requests that the answer to the present question covers.
+    pub(super) covered: VecDeque<StreamRequest>,
+    /// The hub knows of `requests`.
     pub(super) asked: bool,
     /// No further output; `Some` once the connection is gone or its requests failed.
     pub(super) ended: bool,
@@ -228,7 +230,7 @@ impl Slot {
 
 impl StreamState {
     pub(super) fn is_full(&self) -> bool {
-        self.requests.len() + self.controls.len() >= MAX_BACKLOG
+        self.requests.len() + self.covered.len() + self.controls.len() >= MAX_BACKLOG
     }
 
     /// Whether requests need not wait: there is room, or nobody minds them any more.

@@ -52,7 +52,7 @@ use tower::Service;
 pub use answer::Identity;
 pub use caller::Caller;
 use grpc::{Grpc, Responding};
-pub use watch::{WatchLimits, WatchService, Watches};
+pub use watch::{WatchService, Watches};
 
 use crate::stack::Handle;
 

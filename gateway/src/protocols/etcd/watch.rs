@@ -31,6 +31,7 @@ use tonic::{Status, Streaming};
 
 use super::Identity;
 use super::watch_codec::{Frame, WatchCodec, fragments};
+use crate::config::Config;
 use crate::watch::{Create, Filter, Hub, Output, Refusal, Requests, StreamRequest, WatchStream};
 
 /// The watch id of answers that concern no watch.
@@ -40,40 +41,35 @@ const NO_WATCH: i64 = -1;
 /// together do not all speak at once.
 const JITTER_PART: u32 = 10;
 
-/// What a watch service obeys.
-#[derive(Clone, Copy, Debug)]
-pub struct WatchLimits {
-    /// Responses of at least so many bytes are cut for clients that asked for it.
-    pub fragment_bytes: usize,
-    /// How often a quiet watch that asked for it hears of progress.
-    pub progress_interval: Duration,
-}
-
 /// The service `etcdserverpb.Watch`. A clone is the same service.
 #[derive(Clone)]
 pub struct WatchService {
     hub: Arc<Hub>,
     identity: Identity,
-    limits: WatchLimits,
+    /// Responses of at least so many bytes are cut for clients that asked for it.
+    fragment_bytes: usize,
+    /// How often a quiet watch that asked for it hears of progress.
+    progress_interval: Duration,
 }
 
 impl WatchService {
     /// A service over a hub, under headers of this identity.
     #[must_use]
-    pub const fn new(hub: Arc<Hub>, identity: Identity, limits: WatchLimits) -> Self {
-        Self { hub, identity, limits }
+    pub fn new(hub: Arc<Hub>, identity: Identity, config: &Config) -> Self {
+        let (fragment_bytes, progress_interval) = (config.receive_limit(), config.watch_progress_interval);
+        Self { hub, identity, fragment_bytes, progress_interval }
     }
 
     fn open(&self, messages: Streaming<wire::WatchRequest>) -> Responses {
         let (stream, requests) = self.hub.open();
         let failure = Arc::default();
-        let period = self.limits.progress_interval;
+        let period = self.progress_interval;
         let period = period + (period / JITTER_PART).mul_f64(rand::random());
         let reader = tokio::spawn(read(messages, requests, period, Arc::clone(&failure)));
         Responses {
             stream,
             identity: self.identity,
-            fragment_bytes: self.limits.fragment_bytes,
+            fragment_bytes: self.fragment_bytes,
             pending: VecDeque::new(),
             failure,
             reader: reader.abort_handle(),

@@ -20,8 +20,9 @@ use super::overlay::Overlay;
 use crate::engine::loading::after;
 use crate::engine::{CHUNK, ChangeId, Engine, Version};
 
-/// With at most so many revisions since, the touched keys are looked up in `Change`.
-const RECENT: i64 = 1_000;
+/// With at most so many revisions since, the touched keys are looked up in `Change`. Small in tests, so that they cross
+/// it.
+const RECENT: i64 = if cfg!(test) { 4 } else { 1_000 };
 
 /// The keys at one revision, with what the entry being applied laid over them.
 #[derive(Clone, Copy)]

@@ -2,13 +2,17 @@
 #![allow(clippy::unwrap_used)]
 
 use futures_util::StreamExt as _;
+use proto::etcdserverpb::{PutRequest, RangeRequest};
 use tests::binary::{Program, amount};
+use tests::client::Client;
 use tests::oracle::crowd;
 use tests::oracle::generator::{Generator, KeySpace};
 use tests::oracle::operation::Operation;
 use tests::oracle::shrink;
+use tests::oracle::system::call;
 use tests::process::Server;
 use tests::requirement;
+use tonic::Code;
 
 /// The operations of one pair of fresh servers: short enough to be shortened further, long enough for history.
 const PER_SEED: usize = 2_500;
@@ -56,6 +60,26 @@ async fn many_clients_at_once_are_told_the_same_by_both() {
         if clients == 2 {
             let other = crowd::run(&product, seed + 100, clients, length).await.unwrap();
             assert!(crowd::difference(&left, &other).is_some());
+        }
+    }
+}
+
+/// etcd itself loses keys here, so the judge is the contract: the messages of a stream, merged, are the range.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_with_a_sort_target_and_no_order_is_the_range() {
+    let server = Server::start(Program::MetaStore, &[]).await.unwrap();
+    let client = Client::connect(server.client()).await.unwrap();
+    for key in ["b", "a", "c"] {
+        call(&client, Operation::Put(PutRequest { key: key.into(), ..PutRequest::default() })).await.unwrap();
+    }
+    for limit in 0..4 {
+        let (key, range_end) = ("a".into(), "z".into());
+        let range = RangeRequest { key, range_end, limit, sort_target: 2, ..RangeRequest::default() };
+        let whole = call(&client, Operation::Range(range.clone())).await.unwrap();
+        // A server may also refuse to sort a stream.
+        match call(&client, Operation::RangeStream(range)).await {
+            Ok(streamed) => assert_eq!(streamed, whole, "limit {limit}"),
+            Err(status) => assert_eq!(status.code(), Code::Unimplemented, "{status:?}"),
         }
     }
 }

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use internal_proto::{Event, EventKind};
+use proto::etcdserverpb::request_op::Request;
 use proto::etcdserverpb::watch_request::RequestUnion;
 use proto::etcdserverpb::{
-    LeaseGrantRequest, LeaseKeepAliveRequest, PutRequest, WatchCreateRequest, WatchRequest, WatchResponse,
+    LeaseGrantRequest, LeaseKeepAliveRequest, PutRequest, RequestOp, TxnRequest, WatchCreateRequest, WatchRequest,
+    WatchResponse,
 };
 use tests::binary::Program;
 use tests::client::Client;
@@ -53,31 +55,39 @@ async fn put(client: &Client, key: String, value: Vec<u8>, lease: i64) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn large_responses_come_in_fragments_when_asked_for() {
-    const VALUES: usize = 12;
-    const VALUE_BYTES: usize = 400_000;
+async fn a_revision_over_the_limit_comes_in_fragments_when_asked_for() {
+    const KEYS: usize = 3;
+    /// With the previous values, one revision is larger than a fragment; the request that makes it is allowed.
+    const VALUE_BYTES: usize = 450_000;
     /// etcd's: what a client may send, 1.5 MiB, and 512 KiB.
     const FRAGMENT_BYTES: usize = 2 << 20;
     for program in programs() {
         let (_server, client) = start(program, &[]).await;
-        for number in 0..VALUES {
-            put(&client, format!("key {number}"), vec![b'x'; VALUE_BYTES], 0).await;
+        let put = |number| {
+            let key = format!("key {number}").into();
+            let put = PutRequest { key, value: vec![b'x'; VALUE_BYTES].into(), ..PutRequest::default() };
+            RequestOp { request: Some(Request::RequestPut(put)) }
+        };
+        let success: Vec<RequestOp> = (0..KEYS).map(put).collect();
+        for _ in 0..2 {
+            client.kv.clone().txn(TxnRequest { success: success.clone(), ..TxnRequest::default() }).await.unwrap();
         }
         for fragment in [true, false] {
-            let mut responses =
-                watch(&client, WatchCreateRequest { start_revision: 1, fragment, ..everything() }).await;
-            let (mut events, mut fragments) = (Vec::<Event>::new(), 0);
-            while events.len() < VALUES {
+            let create = WatchCreateRequest { start_revision: 3, prev_kv: true, fragment, ..everything() };
+            let mut responses = watch(&client, create).await;
+            let mut events = Vec::<Event>::new();
+            loop {
                 let response = next(&mut responses).await;
                 let size = prost::Message::encoded_len(&response);
-                assert!(!fragment || size <= FRAGMENT_BYTES + VALUE_BYTES, "{program:?}: {size}");
-                assert!(!response.fragment || events.len() + response.events.len() < VALUES, "the last is marked");
-                fragments += usize::from(response.fragment);
+                assert_eq!(size <= FRAGMENT_BYTES, fragment, "{program:?}: {size}");
                 events.extend(response.events);
+                assert_eq!(response.fragment, events.len() < KEYS, "{program:?}: all but the last are marked");
+                if !response.fragment {
+                    break;
+                }
             }
-            assert_eq!(fragments > 0, fragment, "{program:?}");
-            let revisions: Vec<i64> = events.iter().map(|event| event.kv.mod_revision().0).collect();
-            assert_eq!(revisions, (2..14).collect::<Vec<_>>(), "{program:?}");
+            let keys: Vec<&[u8]> = events.iter().map(|event| event.kv.key()).collect();
+            assert_eq!(keys, [b"key 0", b"key 1", b"key 2"], "{program:?}");
         }
     }
 }

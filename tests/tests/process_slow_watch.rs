@@ -54,7 +54,7 @@ async fn a_watch_that_is_not_read_slows_nobody_and_catches_up() {
     /// What a machine shared with other tests adds.
     const NOISE: Duration = Duration::from_millis(50);
     let server = Server::start(Program::MetaStore, &[]).await.unwrap();
-    let count = amount(8_000, 500_000) / WRITERS * WRITERS;
+    let count = amount(4_000, 500_000) / WRITERS * WRITERS;
     let alone = put_many(&server, count / 4).await;
     let mut unread = watch(&server).await;
     let watched = put_many(&server, count).await;
@@ -78,7 +78,7 @@ async fn a_watch_that_is_compacted_away_gets_a_prefix_and_is_told() {
     let server = Server::start(Program::MetaStore, &[]).await.unwrap();
     let mut unread = watch(&server).await;
     // More than windows and buffers hold.
-    let count = amount(30_000, 300_000) / WRITERS * WRITERS;
+    let count = amount(16_000, 300_000) / WRITERS * WRITERS;
     put_many(&server, count).await;
     let last = i64::try_from(count).unwrap() + 1;
     let compact = CompactionRequest { revision: last, physical: false };

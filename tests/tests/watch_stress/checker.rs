@@ -79,7 +79,10 @@ impl Checker {
             Output::Canceled { watch_id, .. } => {
                 self.skip_unknown_cancellations();
                 let asked = self.asked.pop_front();
-                assert!(matches!(asked, Some((StreamRequest::Cancel(id), _)) if id == *watch_id), "{output:?} {asked:?}");
+                assert!(
+                    matches!(asked, Some((StreamRequest::Cancel(id), _)) if id == *watch_id),
+                    "{output:?} {asked:?}"
+                );
                 assert!(self.watches.remove(watch_id).is_some(), "{output:?}: no such watch");
             }
             Output::Compacted { watch_id, compacted } => {
@@ -125,7 +128,10 @@ impl Checker {
         for id in ids {
             let watched = self.watches.get_mut(&id).unwrap();
             assert!(!watched.ended, "progress {revision} over watch {id}, which ended");
-            assert!(watched.create.start.unwrap_or_default() <= revision, "progress {revision} before watch {id} starts");
+            assert!(
+                watched.create.start.unwrap_or_default() <= revision,
+                "progress {revision} before watch {id} starts"
+            );
             assert!(watched.shown <= revision, "progress {revision} after {}", watched.shown);
             watched.shown = revision;
             if let Some(missing) = watched.missing(&self.history) {
@@ -176,7 +182,8 @@ impl Watched {
         };
         let changes = history.next_matching(self.next, wanted)?;
         let prev_kv = self.create.prev_kv;
-        let shown = changes.events.into_iter().map(|event| Event { prev_kv: event.prev_kv.filter(|_| prev_kv), ..event });
+        let shown =
+            changes.events.into_iter().map(|event| Event { prev_kv: event.prev_kv.filter(|_| prev_kv), ..event });
         Some((changes.revision, shown.collect()))
     }
 }

@@ -51,7 +51,8 @@ impl History {
             let delete = prev_kv.is_some() && random.random_bool(0.3);
             let size = if random.random_bool(0.02) { LARGE } else { random.random_range(0..20) };
             let value = vec![b'v'; if delete { 0 } else { size }];
-            let fields = KeyValueFields { key: key.as_bytes(), mod_revision: revision, value: &value, ..Default::default() };
+            let fields =
+                KeyValueFields { key: key.as_bytes(), mod_revision: revision, value: &value, ..Default::default() };
             let kind = if delete { EventKind::Delete } else { EventKind::Put };
             events.push(Event { kind, kv: KeyValue::new(&fields), prev_kv });
         }

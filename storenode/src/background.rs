@@ -28,9 +28,9 @@ use crate::state::Reader;
 /// replays at most that.
 pub(crate) const LOG_BYTES_BETWEEN_CHECKPOINTS: u64 = 256 << 20;
 /// Versions that one step of compaction looks at: below a millisecond under the engine's lock.
-const COMPACTION_STEP: usize = 1_000;
-/// Between two steps, so that readers and writers find the lock free. etcd pauses as long between its batches.
-const COMPACTION_PAUSE: Duration = Duration::from_millis(1);
+const COMPACTION_STEP: usize = 100;
+/// Between two steps, so that readers and writers find the lock free.
+const COMPACTION_PAUSE: Duration = Duration::from_micros(250);
 /// A full disk is looked at again every so many ticks of housekeeping.
 const TICKS_BETWEEN_RETRIES: u32 = 20;
 

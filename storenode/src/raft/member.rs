@@ -58,8 +58,10 @@ pub(crate) struct Pace {
 }
 
 impl Member {
-    /// A lone voter need not wait for anybody.
+    /// A lone voter need not wait for anybody to lead.
     pub(crate) fn begin(&mut self) -> Result<(), Fatal> {
+        // What the last run did not drop.
+        self.background.compact();
         if self.core.is_sole_voter() { self.step(Input::Campaign) } else { Ok(()) }
     }
 
@@ -305,7 +307,10 @@ impl Member {
         match event {
             StageEvent::Spare(outcome) => self.background.spare_made(self.log.log(), outcome)?,
             StageEvent::Checkpointed(outcome) => {
-                if let Some(through) = self.background.checkpointed(outcome)? {
+                let written = self.background.checkpointed(outcome)?;
+                // Compaction paused while the checkpoint held its view.
+                self.background.compact();
+                if let Some(through) = written {
                     self.log.log().trim(through)?;
                     let first = self.log.log().first_index();
                     self.step(Input::Trimmed(first))?;

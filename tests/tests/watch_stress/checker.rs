@@ -18,6 +18,9 @@ pub(crate) struct Seen {
     pub(crate) compacted: usize,
     /// Events of a watch that was catching up.
     pub(crate) late: usize,
+    /// Feeds that lagged at the node, and watches that waited for history, at each step.
+    pub(crate) lagging_feeds: usize,
+    pub(crate) slow_watches: usize,
 }
 
 impl Seen {
@@ -26,6 +29,8 @@ impl Seen {
         self.progress += other.progress;
         self.compacted += other.compacted;
         self.late += other.late;
+        self.lagging_feeds += other.lagging_feeds;
+        self.slow_watches += other.slow_watches;
     }
 }
 
@@ -47,13 +52,8 @@ struct Watched {
 }
 
 impl Checker {
-    pub(crate) const fn new(history: Arc<History>) -> Self {
-        Self {
-            history,
-            asked: VecDeque::new(),
-            watches: BTreeMap::new(),
-            seen: Seen { events: 0, progress: 0, compacted: 0, late: 0 },
-        }
+    pub(crate) fn new(history: Arc<History>) -> Self {
+        Self { history, asked: VecDeque::new(), watches: BTreeMap::new(), seen: Seen::default() }
     }
 
     pub(crate) fn asked(&mut self, request: &StreamRequest) {
@@ -79,7 +79,10 @@ impl Checker {
             Output::Canceled { watch_id, .. } => {
                 self.skip_unknown_cancellations();
                 let asked = self.asked.pop_front();
-                assert!(matches!(asked, Some((StreamRequest::Cancel(id), _)) if id == *watch_id), "{output:?} {asked:?}");
+                assert!(
+                    matches!(asked, Some((StreamRequest::Cancel(id), _)) if id == *watch_id),
+                    "{output:?} {asked:?}"
+                );
                 assert!(self.watches.remove(watch_id).is_some(), "{output:?}: no such watch");
             }
             Output::Compacted { watch_id, compacted } => {
@@ -125,7 +128,10 @@ impl Checker {
         for id in ids {
             let watched = self.watches.get_mut(&id).unwrap();
             assert!(!watched.ended, "progress {revision} over watch {id}, which ended");
-            assert!(watched.create.start.unwrap_or_default() <= revision, "progress {revision} before watch {id} starts");
+            assert!(
+                watched.create.start.unwrap_or_default() <= revision,
+                "progress {revision} before watch {id} starts"
+            );
             assert!(watched.shown <= revision, "progress {revision} after {}", watched.shown);
             watched.shown = revision;
             if let Some(missing) = watched.missing(&self.history) {
@@ -176,7 +182,8 @@ impl Watched {
         };
         let changes = history.next_matching(self.next, wanted)?;
         let prev_kv = self.create.prev_kv;
-        let shown = changes.events.into_iter().map(|event| Event { prev_kv: event.prev_kv.filter(|_| prev_kv), ..event });
+        let shown =
+            changes.events.into_iter().map(|event| Event { prev_kv: event.prev_kv.filter(|_| prev_kv), ..event });
         Some((changes.revision, shown.collect()))
     }
 }

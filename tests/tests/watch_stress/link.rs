@@ -1,7 +1,7 @@
 //! A link between the hubs that can be slow and can drop.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use internal_proto::{
     Answer, Barrier, Error, Freshness, MemberId, Reply, Request, Store, WatchBatch, WatchCommand, WatchLink, Write,

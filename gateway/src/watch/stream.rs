@@ -326,7 +326,7 @@ impl StreamState {
         if self.owed == 0 || through < self.sent {
             return None;
         }
-        if !self.is_synced(through) {
+        if self.ids.is_empty() || !self.is_synced(through) {
             self.owed = 0;
             return None;
         }

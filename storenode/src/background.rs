@@ -7,8 +7,8 @@
 //!         ──compact─────► thread "compaction"   ──Compacted──────► inbox ─► physical compactions answered
 //! ```
 //!
-//! Invariants: at most one of each kind runs at a time; none runs after `join`. Under simulation everything runs inline,
-//! so that one seed gives one run.
+//! Invariants: at most one of each kind runs at a time; none runs after `join`. Under simulation everything runs
+//! inline, so that one seed gives one run.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -4,6 +4,7 @@ mod background;
 pub mod config;
 pub mod engine;
 pub mod files;
+pub mod identity;
 mod leader;
 pub mod log;
 mod metrics;

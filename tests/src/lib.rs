@@ -1,3 +1,11 @@
-//! What the suites in `tests/` share.
+//! What the suites in `tests/` share: processes, clients, the oracle, histories, requirements.
 
+pub mod binary;
+pub mod client;
+pub mod command;
+pub mod history;
+pub mod http;
+pub mod oracle;
+pub mod process;
+pub mod raw;
 pub mod requirement;

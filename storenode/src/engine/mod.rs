@@ -24,8 +24,9 @@ use internal_proto::{KeyRange, KeyValue, KeyValueFields, LogIndex, Revision, Ter
 
 pub use keys::{ChangeId, SmallKey, SmallKind};
 
-/// Most records that one read of an engine returns: about 100 µs under the memory engine's lock.
-pub const CHUNK: usize = 1_000;
+/// Most records that one read of an engine returns: about 100 µs under the memory engine's lock. Small in tests, so
+/// that they cross it.
+pub const CHUNK: usize = if cfg!(test) { 7 } else { 1_000 };
 
 /// One version of one key: a put in full, or a tombstone with the key and the revision that deleted it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use internal_proto::LogIndex;
 
-use super::Identity;
+use crate::identity::{Identity, replace_member};
 
 /// An error of the log.
 ///
@@ -147,15 +147,6 @@ pub enum LogError {
     /// An earlier write or sync failed; it is never retried.
     #[error("an earlier write to the log failed; the node must be restarted")]
     Failed,
-}
-
-/// The way out when data of this member is lost; `file` is what is damaged.
-pub(crate) fn replace_member(file: &Path) -> String {
-    let dir = file.parent().unwrap_or(file).display();
-    format!(
-        "move the data directory that holds {dir} away and start this member with an empty one to copy \
-         the data from the other members, or restore a backup"
-    )
 }
 
 /// Adds what was tried, and on which file, to an error of the file layer.

@@ -42,11 +42,12 @@ use std::sync::Arc;
 use internal_proto::{LogIndex, Term};
 
 pub use error::LogError;
-pub(crate) use error::replace_member;
 pub use read::Read;
 pub use recovery::Cut;
 pub use spare::{Reserve, Spare, SpareJob};
-pub use types::{Entry, EntryKind, HardState, Identity, Options, Record, Recovered, Start, Synced};
+pub use types::{Entry, EntryKind, HardState, Options, Record, Recovered, Start, Synced};
+
+pub use crate::identity::Identity;
 
 use crate::files::Files;
 use index::{Boundary, Index};

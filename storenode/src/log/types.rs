@@ -1,9 +1,10 @@
 //! What goes into the log and what comes back.
 
 use bytes::Bytes;
-use internal_proto::{ClusterId, LogIndex, MemberId, Term};
+use internal_proto::{LogIndex, MemberId, Term};
 
 use super::recovery::Cut;
+use crate::identity::Identity;
 
 /// How a log is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,15 +13,6 @@ pub struct Options {
     pub identity: Identity,
     /// Size of new segments; existing ones keep theirs. [`super::SEGMENT_BYTES`] outside of tests.
     pub segment_bytes: u32,
-}
-
-/// Whose log it is: stands in the header of every segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// The member.
-    pub member: MemberId,
 }
 
 /// One raft entry.

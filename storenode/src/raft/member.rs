@@ -52,7 +52,8 @@ pub(crate) struct Member {
 pub(crate) struct Pace {
     /// Between two ticks of the core.
     pub(crate) tick: Duration,
-    /// The shortest wait for a leader before an election; a longer gap between ticks means that the process stood still.
+    /// The shortest wait for a leader before an election; a longer gap between ticks means that the process stood
+    /// still.
     pub(crate) election: Duration,
 }
 

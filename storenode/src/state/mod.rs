@@ -23,6 +23,9 @@ mod shared;
 mod txn;
 mod workspace;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -19,7 +19,8 @@ pub(super) fn range(request: &wire::RangeRequest) -> RangeRequest {
     let asked = RangeRequest {
         range: KeyRange::from_wire(request.key.clone(), request.range_end.clone()),
         limit: u64::try_from(request.limit).unwrap_or(0),
-        revision: (request.revision > 0).then_some(Revision(request.revision)),
+        // A negative one is passed on: it means the current revision, but a compacted one within a transaction.
+        revision: (request.revision != 0).then_some(Revision(request.revision)),
         sort: sort(request),
         serializable: request.serializable,
         keys_only: request.keys_only,

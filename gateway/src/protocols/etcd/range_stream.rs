@@ -69,7 +69,9 @@ impl<S: Handle> Pages<S> {
         let Response::Range(page) = answer.response else { return Err(error::mismatched(answer.stamp)) };
         let first = *self.first.get_or_insert(FirstPage { revision: page.revision, count: page.count });
         // What follows must not see later writes, and needs no barrier of its own.
-        self.asked.revision.get_or_insert(page.revision);
+        if self.asked.revision.is_none_or(|revision| revision <= Revision(0)) {
+            self.asked.revision = Some(page.revision);
+        }
         self.asked.serializable = true;
         self.left -= (page.kvs.len() as u64).min(self.left);
         let next_key = page.kvs.last().map(following_key);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use internal_proto::LogIndex;
 
 use super::format::{FORMAT_VERSION, checkpoint_name};
-use crate::log::{Identity, replace_member};
+use crate::identity::{Identity, replace_member};
 
 /// An error of a checkpoint. [`NoDisk`](Self::NoDisk) leaves the checkpoints as they were; after any other the node
 /// must not go on: the log below a checkpoint is trimmed, so nothing else holds its data.

@@ -12,7 +12,7 @@ use bytes::{Buf, BufMut};
 use internal_proto::{ClusterId, LogIndex, MemberId, Revision, Term};
 
 use crate::engine::Position;
-use crate::log::Identity;
+use crate::identity::Identity;
 
 /// The format this release writes, and the newest it reads.
 pub(super) const FORMAT_VERSION: u32 = 1;

@@ -12,7 +12,7 @@ use super::{Checkpoint, CheckpointError};
 use crate::engine::loading::Loading;
 use crate::engine::{ChangeId, Engine};
 use crate::files::{File, Files};
-use crate::log::Identity;
+use crate::identity::Identity;
 
 /// Loads the newest checkpoint of `dir` and removes whatever else a crash left there.
 pub(super) fn load(

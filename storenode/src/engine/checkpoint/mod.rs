@@ -22,22 +22,29 @@ mod load;
 mod record;
 mod write;
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests;
-
 use std::path::Path;
 
+use bytes::Bytes;
 use internal_proto::{LogIndex, Term};
 
 pub use error::CheckpointError;
 
-use super::Engine;
+use super::{ChangeId, Engine, Position, SmallKey, Version};
 use crate::files::Files;
-use crate::log;
-use crate::state::View;
-use format::Header;
-use write::{CHUNK_BYTES, Content};
+use crate::identity::Identity;
+use write::CHUNK_BYTES;
+
+/// What a checkpoint is made of: everything of one position, which does not change while it is read.
+pub trait Content {
+    /// The position.
+    fn position(&self) -> Position;
+
+    /// Every small record except the position and those that are derived.
+    fn small_records(&self) -> &[(SmallKey, Bytes)];
+
+    /// The next up to `limit` retained versions after one, in the order of history; empty at the end.
+    fn versions(&self, after: ChangeId, limit: usize) -> Vec<Version>;
+}
 
 /// A checkpoint on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +57,7 @@ pub struct Checkpoint {
     pub bytes: u64,
 }
 
-/// Writes everything the view pins into `dir`, durable on return, and removes older checkpoints then. Meant for a
+/// Writes the content into `dir`, durable on return, and removes older checkpoints then. Meant for a
 /// thread of its own, one at a time per directory.
 ///
 /// # Errors
@@ -59,15 +66,10 @@ pub struct Checkpoint {
 pub fn write(
     files: &dyn Files,
     dir: &Path,
-    identity: log::Identity,
-    view: &View,
+    identity: Identity,
+    content: &dyn Content,
 ) -> Result<Checkpoint, CheckpointError> {
-    let content = Content {
-        header: Header { identity, position: view.position() },
-        small: view.small_records(),
-        versions: &|after, limit| view.versions(after, limit),
-    };
-    write::write(files, dir, &content, CHUNK_BYTES)
+    write::write(files, dir, identity, content, CHUNK_BYTES)
 }
 
 /// Loads the newest checkpoint of `dir` into an empty engine; `None` if there is none. Finishes what a crash
@@ -79,8 +81,12 @@ pub fn write(
 pub fn load(
     files: &dyn Files,
     dir: &Path,
-    identity: log::Identity,
+    identity: Identity,
     engine: &dyn Engine,
 ) -> Result<Option<Checkpoint>, CheckpointError> {
     load::load(files, dir, identity, engine)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -8,7 +8,7 @@ mod store;
 
 use internal_proto::{ClusterId, MemberId};
 
-use crate::log::Identity;
+use crate::identity::Identity;
 
 const IDENTITY: Identity = Identity { cluster: ClusterId(0xc1), member: MemberId(0xa1) };
 

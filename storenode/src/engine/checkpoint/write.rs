@@ -3,16 +3,15 @@
 use std::io;
 use std::path::Path;
 
-use bytes::Bytes;
-
 use super::chunk::{CHUNK_HEADER_BYTES, Kind, Place, seal};
 use super::error::Attempt;
 use super::format::{Header, checkpoint_name, is_checkpoint, is_leftover, writing_path};
 use super::record::{self, RECORD_HEADER_BYTES, Totals};
-use super::{Checkpoint, CheckpointError};
+use super::{Checkpoint, CheckpointError, Content};
 use crate::engine::keys::Record;
-use crate::engine::{CHUNK, ChangeId, SmallKey, Version};
+use crate::engine::{CHUNK, ChangeId};
 use crate::files::{File, Files, is_disk_full};
+use crate::identity::Identity;
 
 /// What a chunk may grow to before the next begins; a record larger than that has a chunk of its own. Large enough
 /// that the system calls are few, small enough to stay in the processor's cache.
@@ -22,27 +21,20 @@ pub(super) const CHUNK_BYTES: usize = 1 << 20;
 /// behind a whole checkpoint.
 const SYNC_BYTES: u64 = 32 << 20;
 
-/// What a checkpoint holds.
-pub(super) struct Content<'a> {
-    pub(super) header: Header,
-    /// The records without history.
-    pub(super) small: &'a [(SmallKey, Bytes)],
-    /// The next up to so many versions after one, in the order of history; empty at the end.
-    pub(super) versions: &'a dyn Fn(ChangeId, usize) -> Vec<Version>,
-}
-
 /// Makes the content the newest checkpoint of `dir`, and the only one.
 pub(super) fn write(
     files: &dyn Files,
     dir: &Path,
-    content: &Content<'_>,
+    identity: Identity,
+    content: &dyn Content,
     chunk_bytes: usize,
 ) -> Result<Checkpoint, CheckpointError> {
     files.create_dir(dir).attempt("create the directory", dir)?;
     remove(files, dir, is_leftover)?;
-    let position = content.header.position;
+    let header = Header { identity, position: content.position() };
+    let position = header.position;
     let name = checkpoint_name(position.applied);
-    let bytes = write_file(files, dir, &name, content, chunk_bytes).map_err(|error| {
+    let bytes = write_file(files, dir, header, content, chunk_bytes).map_err(|error| {
         // Only the space matters: a file that cannot be removed now is removed by the next attempt or start.
         let _ = files.remove(&writing_path(dir, position.applied));
         if is_disk_full(&error) {
@@ -54,12 +46,19 @@ pub(super) fn write(
     Ok(Checkpoint { index: position.applied, term: position.term, bytes })
 }
 
-fn write_file(files: &dyn Files, dir: &Path, name: &str, content: &Content<'_>, chunk_bytes: usize) -> io::Result<u64> {
-    let path = writing_path(dir, content.header.position.applied);
+fn write_file(
+    files: &dyn Files,
+    dir: &Path,
+    header: Header,
+    content: &dyn Content,
+    chunk_bytes: usize,
+) -> io::Result<u64> {
+    let index = header.position.applied;
+    let path = writing_path(dir, index);
     let file = files.create(&path)?;
-    let bytes = Writer::begin(&*file, content.header, chunk_bytes)?.run(content)?;
+    let bytes = Writer::begin(&*file, header, chunk_bytes)?.run(content)?;
     file.sync_data()?;
-    files.rename(&path, &dir.join(name))?;
+    files.rename(&path, &dir.join(checkpoint_name(index)))?;
     files.sync_dir(dir)?;
     Ok(bytes)
 }
@@ -100,8 +99,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes everything; the file's size.
-    fn run(mut self, content: &Content<'_>) -> io::Result<u64> {
-        for (key, value) in content.small {
+    fn run(mut self, content: &dyn Content) -> io::Result<u64> {
+        for (key, value) in content.small_records() {
             let key = Record::Small(key.clone()).encode();
             self.make_room(Kind::Small, key.len() + value.len())?;
             record::put_small(&mut self.chunk, &key, value);
@@ -110,7 +109,7 @@ impl<'a> Writer<'a> {
         self.finish_chunk(Kind::Small)?;
         let mut after = ChangeId::default();
         loop {
-            let versions = (content.versions)(after, CHUNK);
+            let versions = content.versions(after, CHUNK);
             let Some(last) = versions.last() else { break };
             after = last.id;
             for version in &versions {

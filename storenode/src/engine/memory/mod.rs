@@ -163,7 +163,7 @@ impl Engine for MemoryEngine {
         let mut cursor = content.versions.seek(&range.start, NEWEST);
         while let Some(newest) = cursor.next() {
             if range.is_past(newest.key()) {
-                return page;
+                break;
             }
             if looked_at == limit {
                 return page;

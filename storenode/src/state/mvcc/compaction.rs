@@ -16,6 +16,9 @@ use internal_proto::Revision;
 use crate::engine::{Batch, CHUNK, ChangeId, Engine, Version};
 use crate::state::shared::Shared;
 
+/// Versions dropped in one engine write: about 100 µs under the memory engine's exclusive lock.
+const DROPS: usize = 50;
+
 /// The background worker's place.
 #[derive(Debug)]
 pub(crate) struct Compaction {
@@ -55,8 +58,10 @@ impl Compaction {
         };
         let budget = budget.clamp(1, CHUNK);
         let changes = shared.engine.scan_changes(job.next_after, job.floor, budget);
-        let drops = changes.iter().flat_map(|change| superfluous(&*shared.engine, change, job.floor)).collect();
-        shared.engine.write(&Batch { drops, ..Batch::default() });
+        let drops: Vec<_> = changes.iter().flat_map(|change| superfluous(&*shared.engine, change, job.floor)).collect();
+        for part in drops.chunks(DROPS) {
+            shared.engine.write(&Batch { drops: part.to_vec(), ..Batch::default() });
+        }
         match changes.last() {
             Some(last) if changes.len() == budget => self.job = Some(Job { next_after: last.id, ..job }),
             _ => {

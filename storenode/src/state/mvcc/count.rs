@@ -15,8 +15,8 @@ use internal_proto::{KeyRange, RangeEnd, Revision};
 use crate::engine::loading::after;
 use crate::engine::{CHUNK, Engine, NewVersion};
 
-/// Keys in a new group.
-const GROUP: usize = 256;
+/// Keys in a new group. Few in tests, so that groups split and merge.
+const GROUP: usize = if cfg!(test) { 4 } else { 256 };
 
 /// A group with more keys is split.
 const CROWDED: u64 = 2 * GROUP as u64;

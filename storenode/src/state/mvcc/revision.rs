@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  Live chunk ──► mod_revision ≤ r: that is it
-//!             └─► > r, or deleted since: the newest Version ≤ r     keys touched since r come from Change over (r, now]
-//!                                                                   when that is short, else from a scan of Version
+//!             └─► > r, or deleted since: the newest Version ≤ r
+//!
+//!  keys touched since r: from Change over (r, now] when that is short, else from a scan of Version
 //! ```
 //!
 //! Invariants: `Live` is read before what was touched since, so that a key superseded in between is found by the
@@ -20,8 +21,9 @@ use super::overlay::Overlay;
 use crate::engine::loading::after;
 use crate::engine::{CHUNK, ChangeId, Engine, Version};
 
-/// With at most so many revisions since, the touched keys are looked up in `Change`.
-const RECENT: i64 = 1_000;
+/// With at most so many revisions since, the touched keys are looked up in `Change`. Small in tests, so that they cross
+/// it.
+const RECENT: i64 = if cfg!(test) { 4 } else { 1_000 };
 
 /// The keys at one revision, with what the entry being applied laid over them.
 #[derive(Clone, Copy)]

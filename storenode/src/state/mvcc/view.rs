@@ -9,6 +9,7 @@
 use bytes::Bytes;
 use internal_proto::{LogIndex, Revision, Term};
 
+use crate::engine::checkpoint::Content;
 use crate::engine::{CHUNK, ChangeId, Engine, Position, SmallKey, SmallKind, Version};
 use crate::state::shared::{Pin, Shared};
 
@@ -67,6 +68,20 @@ impl View {
     #[must_use]
     pub fn versions(&self, after: ChangeId, limit: usize) -> Vec<Version> {
         self.pin.shared.engine.scan_changes(after, self.pin.position.revision, limit.min(CHUNK))
+    }
+}
+
+impl Content for View {
+    fn position(&self) -> Position {
+        self.pin.position
+    }
+
+    fn small_records(&self) -> &[(SmallKey, Bytes)] {
+        &self.small
+    }
+
+    fn versions(&self, after: ChangeId, limit: usize) -> Vec<Version> {
+        self.versions(after, limit)
     }
 }
 

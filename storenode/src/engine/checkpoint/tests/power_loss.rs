@@ -133,3 +133,30 @@ fn syncs_that_do_nothing_are_found() {
     });
     assert!(found.count() as u64 > seeds / 2);
 }
+
+#[test]
+fn a_checkpoint_renamed_before_a_kill_is_durable_before_the_older_one_goes() {
+    let dir = Path::new(DIR);
+    for (seed, operations) in (0..50).flat_map(|seed| (0..4).map(move |operations| (seed, operations))) {
+        let files = PowerLoss::new(seed);
+        let store = Store::new();
+        store.set(SmallKey::ConfState, "voters");
+        store.write(&files, dir, IDENTITY).unwrap();
+        store.set(SmallKey::ConfState, "learners");
+        let elsewhere = PowerLoss::new(seed);
+        store.write(&elsewhere, dir, IDENTITY).unwrap();
+        let (from, to) = (dir.join("0000000000000002.writing"), dir.join("0000000000000002.checkpoint"));
+        let file = files.create(&from).unwrap();
+        file.write_at(&elsewhere.read(&to).unwrap(), 0).unwrap();
+        file.sync_data().unwrap();
+        files.sync_dir(dir).unwrap();
+        files.rename(&from, &to).unwrap();
+
+        files.cut_power_after(operations);
+        let first = Store::load(&files, dir, IDENTITY);
+        files.power_loss();
+        let (_, second) = Store::load(&files, dir, IDENTITY).unwrap();
+        let second = second.expect("one of the two is there").index.0;
+        assert!(second == 2 || first.is_err() && second == 1, "seed {seed}, {operations} operations: {second}");
+    }
+}

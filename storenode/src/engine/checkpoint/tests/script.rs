@@ -23,7 +23,7 @@ use super::damage::{chunks, exchange, make_newer, without};
 use super::store::Store;
 use crate::engine::SmallKey;
 use crate::files::{Files, PowerLoss};
-use crate::log::Identity;
+use crate::identity::Identity;
 
 test_each_file::test_each_path! { in "storenode/testscripts/checkpoint" as scripts => run }
 

@@ -13,7 +13,7 @@ use super::super::{Checkpoint, load, write};
 use super::IDENTITY;
 use crate::engine::Engine;
 use crate::engine::memory::MemoryEngine;
-use crate::files::PowerLoss;
+use crate::files::{Disk, Files, PowerLoss};
 use crate::state::{Applied, Input, Limits, Reader, State};
 
 const DIR: &str = "/data/checkpoint";
@@ -135,4 +135,24 @@ fn a_loaded_state_applies_the_rest_of_the_log_as_the_first_did() {
     while loaded.reader().compact_step(2) {}
     assert_eq!(contents(&loaded.reader()), contents(&first.reader()));
     assert_eq!(loaded.reader().applied().0, LogIndex(23));
+}
+
+/// More than one chunk, and more than is synced at once.
+#[test]
+fn a_large_state_comes_back_from_a_real_disk() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("member/checkpoints");
+    let mut state = populated();
+    let value = "v".repeat(64 << 10);
+    for key in 0..600 {
+        run(&mut state, None, put(&format!("large/{key}"), &value, PutLease::Set(LeaseId(0))));
+    }
+    let engine = Arc::new(MemoryEngine::new());
+    assert_eq!(load(&Disk, &dir, IDENTITY, &*engine).unwrap(), None);
+    let written = write(&Disk, &dir, IDENTITY, &state.reader().view()).unwrap();
+    assert_eq!(load(&Disk, &dir, IDENTITY, &*engine).unwrap(), Some(written));
+    let (found, expected) = (open(engine).reader(), state.reader());
+    assert_eq!(found.position(), expected.position());
+    assert_eq!(found.hash(None).unwrap(), expected.hash(None).unwrap());
+    assert_eq!(Disk.list(&dir).unwrap().len(), 1);
 }

@@ -6,7 +6,6 @@ use std::path::Path;
 use bytes::Bytes;
 use internal_proto::{KeyRange, KeyValue, KeyValueFields, LeaseId, LogIndex, Revision, Term};
 
-use super::super::format::Header;
 use super::super::{Checkpoint, CheckpointError, Content, load, write};
 use super::TEST_CHUNK_BYTES;
 use crate::engine::encoded::EncodedEngine;
@@ -14,10 +13,31 @@ use crate::engine::memory::MemoryEngine;
 use crate::engine::mirror::MirrorEngine;
 use crate::engine::{Batch, ChangeId, Engine, NewVersion, Position, SmallKey, SmallKind, Version};
 use crate::files::Files;
-use crate::log::Identity;
+use crate::identity::Identity;
 
 const STORED_KINDS: [SmallKind; 5] =
     [SmallKind::ConfState, SmallKind::Lease, SmallKind::Member, SmallKind::Session, SmallKind::SessionAnswer];
+
+/// The store as it is now: nothing changes it while it is written.
+struct Present<'a> {
+    store: &'a Store,
+    small: Vec<(SmallKey, Bytes)>,
+}
+
+impl Content for Present<'_> {
+    fn position(&self) -> Position {
+        self.store.position()
+    }
+
+    fn small_records(&self) -> &[(SmallKey, Bytes)] {
+        &self.small
+    }
+
+    /// Fewer than asked for, so that there is more than one page.
+    fn versions(&self, after: ChangeId, limit: usize) -> Vec<Version> {
+        self.store.engine.scan_changes(after, self.position().revision, limit.min(3))
+    }
+}
 
 /// One write is one log entry.
 pub(super) struct Store {
@@ -106,13 +126,8 @@ impl Store {
         dir: &Path,
         identity: Identity,
     ) -> Result<Checkpoint, CheckpointError> {
-        let position = self.position();
-        let content = Content {
-            header: Header { identity, position },
-            small: &self.small(),
-            versions: &|after, limit| self.engine.scan_changes(after, position.revision, limit.min(3)),
-        };
-        write::write(files, dir, &content, TEST_CHUNK_BYTES)
+        let content = Present { store: self, small: self.small() };
+        write::write(files, dir, identity, &content, TEST_CHUNK_BYTES)
     }
 
     /// A store from the newest checkpoint; an empty one if there is none.

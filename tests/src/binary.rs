@@ -1,0 +1,59 @@
+//! Which programs the suites start, and how many operations they run.
+//!
+//! `METASTORE_BIN` names the product. A real etcd may stand in for it (`METASTORE_BIN=…/etcd`): then every comparison
+//! has to come out equal.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::requirement;
+
+/// A program under test or one it is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The real etcd: the judge.
+    Etcd,
+    /// This repository's `metastore`.
+    MetaStore,
+}
+
+impl Program {
+    /// Where the program is.
+    ///
+    /// # Panics
+    /// When it does not exist; the message says how to get it. A test that can do without etcd asks
+    /// [`requirement::etcd`] first.
+    #[must_use]
+    pub fn path(self) -> PathBuf {
+        match self {
+            Self::Etcd => requirement::etcd().expect("the suite has asked for etcd before it starts one"),
+            Self::MetaStore => product(),
+        }
+    }
+
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::MetaStore => "metastore",
+        }
+    }
+}
+
+/// `short` in `make test`, `long` in `make test-all`.
+#[must_use]
+pub fn amount(short: usize, long: usize) -> usize {
+    if requirement::is_long_run() { long } else { short }
+}
+
+fn product() -> PathBuf {
+    let path = env::var_os("METASTORE_BIN").map_or_else(|| target().join("release/metastore"), PathBuf::from);
+    assert!(path.exists(), "{} does not exist; build it: cargo build --release -p metastore", path.display());
+    path
+}
+
+fn target() -> PathBuf {
+    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"));
+    env::var_os("CARGO_TARGET_DIR").map_or_else(beside, PathBuf::from)
+}

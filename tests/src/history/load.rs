@@ -1,0 +1,150 @@
+//! Clients that write until the server is killed, and remember what they were told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use proto::etcdserverpb::{
+    DeleteRangeRequest, LeaseGrantRequest, LeaseRevokeRequest, PutRequest, RequestOp, TxnRequest, request_op,
+};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tonic::Status;
+
+use super::{Fate, Write};
+use crate::client::Client;
+
+/// Concurrent writers, each with a connection of its own.
+const WRITERS: u64 = 8;
+/// Few keys, so that versions, deletions and creations follow each other.
+const KEYS: u32 = 24;
+/// Longer than any test.
+const TTL: i64 = 100_000;
+
+/// What all writers have done.
+#[derive(Default)]
+pub struct Record {
+    /// Every write that was sent.
+    pub writes: Mutex<Vec<Write>>,
+    /// Leases that were granted and never asked to be revoked.
+    pub leases: Mutex<Vec<i64>>,
+    numbers: AtomicUsize,
+    acknowledged: AtomicUsize,
+    progress: Notify,
+}
+
+impl Record {
+    /// Waits until this many more writes were acknowledged.
+    pub async fn acknowledged(&self, more: usize) {
+        let target = self.acknowledged.load(Ordering::Relaxed) + more;
+        loop {
+            let progress = self.progress.notified();
+            if self.acknowledged.load(Ordering::Relaxed) >= target {
+                return;
+            }
+            progress.await;
+        }
+    }
+
+    fn add(&self, changes: Vec<(String, Option<String>)>, fate: Fate) {
+        self.writes.lock().push(Write { changes, fate });
+        if fate != Fate::Unknown {
+            self.acknowledged.fetch_add(1, Ordering::Relaxed);
+            self.progress.notify_waiters();
+        }
+    }
+
+    fn unique(&self) -> String {
+        format!("value {}", self.numbers.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Starts the writers; each ends at its first error.
+#[must_use]
+pub fn start(address: SocketAddr, record: &Arc<Record>, seed: u64) -> JoinSet<()> {
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let (record, random) = (record.clone(), StdRng::seed_from_u64(seed * WRITERS + writer));
+        writers.spawn(async move {
+            let Ok(client) = Client::connect(address).await else { return };
+            let mut writer = Writer { client, random, record };
+            while writer.write().await.is_ok() {}
+        });
+    }
+    writers
+}
+
+struct Writer {
+    client: Client,
+    random: StdRng,
+    record: Arc<Record>,
+}
+
+impl Writer {
+    async fn write(&mut self) -> Result<(), Status> {
+        match self.random.random_range(0..100) {
+            0..60 => self.put(0).await.map(drop),
+            60..80 => self.txn().await,
+            80..95 => self.delete().await,
+            _ => self.lease().await,
+        }
+    }
+
+    fn key(&mut self) -> String {
+        format!("key {}", self.random.random_range(0..KEYS))
+    }
+
+    async fn put(&mut self, lease: i64) -> Result<String, Status> {
+        let (key, value) = (self.key(), self.record.unique());
+        let request =
+            PutRequest { key: key.clone().into(), value: value.clone().into(), lease, ..PutRequest::default() };
+        let answer = self.client.kv.put(request).await;
+        let header = answer.as_ref().ok().and_then(|answer| answer.get_ref().header.as_ref());
+        let fate = header.map_or(Fate::Unknown, |header| Fate::At(header.revision));
+        self.record.add(vec![(key.clone(), Some(value))], fate);
+        answer.map(|_| key)
+    }
+
+    async fn txn(&mut self) -> Result<(), Status> {
+        let (first, second) = (format!("key {}", self.random.random_range(0..KEYS / 2)), "pair".to_owned());
+        let changes = vec![(first, Some(self.record.unique())), (second, Some(self.record.unique()))];
+        let put = |(key, value): &(String, Option<String>)| {
+            let value = value.clone().unwrap_or_default();
+            let put = PutRequest { key: key.clone().into(), value: value.into(), ..PutRequest::default() };
+            RequestOp { request: Some(request_op::Request::RequestPut(put)) }
+        };
+        let success = changes.iter().map(put).collect();
+        let answer = self.client.kv.txn(TxnRequest { success, ..TxnRequest::default() }).await;
+        let header = answer.as_ref().ok().and_then(|answer| answer.get_ref().header.as_ref());
+        let fate = header.map_or(Fate::Unknown, |header| Fate::At(header.revision));
+        self.record.add(changes, fate);
+        answer.map(drop)
+    }
+
+    async fn delete(&mut self) -> Result<(), Status> {
+        let key = self.key();
+        let request = DeleteRangeRequest { key: key.clone().into(), ..DeleteRangeRequest::default() };
+        let answer = self.client.kv.delete_range(request).await.map(tonic::Response::into_inner);
+        let fate = match &answer {
+            Ok(deleted) if deleted.deleted == 0 => Fate::Nothing,
+            Ok(deleted) => deleted.header.as_ref().map_or(Fate::Unknown, |header| Fate::At(header.revision)),
+            Err(_) => Fate::Unknown,
+        };
+        self.record.add(vec![(key, None)], fate);
+        answer.map(drop)
+    }
+
+    /// A lease with a key, which is kept, or revoked so that the key goes with it if it still is the lease's.
+    async fn lease(&mut self) -> Result<(), Status> {
+        let granted = self.client.lease.lease_grant(LeaseGrantRequest { ttl: TTL, id: 0 }).await?.into_inner();
+        if self.random.random() {
+            self.record.leases.lock().push(granted.id);
+            return self.put(granted.id).await.map(drop);
+        }
+        self.put(granted.id).await?;
+        self.client.lease.lease_revoke(LeaseRevokeRequest { id: granted.id }).await.map(drop)
+    }
+}

@@ -1,0 +1,228 @@
+//! A server process: etcd or the product, which take the same flags.
+//!
+//! ```text
+//!  start ──► ready (answers /health) ──► kill │ pause, resume │ terminate ──► restart (same flags, same data)
+//! ```
+//!
+//! Invariants: a process never outlives its [`Server`]; waiting is for a condition, with a deadline.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::binary::Program;
+use crate::http;
+
+/// A start takes milliseconds; this long only on an overloaded machine.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const POLL_EVERY: Duration = Duration::from_millis(10);
+/// A chosen port may be taken by someone else before the process binds it.
+const START_ATTEMPTS: usize = 3;
+/// How much of the log a failure shows.
+const LOG_TAIL: usize = 2_000;
+
+/// Why a server does not run.
+#[derive(Debug)]
+pub struct StartFailure(pub String);
+
+/// A running, or killed and restartable, server with a data directory of its own.
+pub struct Server {
+    program: Program,
+    arguments: Vec<String>,
+    directory: TempDir,
+    client: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts `program` with a new data directory on free ports and waits until it serves.
+    ///
+    /// # Errors
+    /// When it ends or does not serve in time; with the tail of its log.
+    pub async fn start(program: Program, flags: &[&str]) -> Result<Self, StartFailure> {
+        let mut last = StartFailure(String::new());
+        for _ in 0..START_ATTEMPTS {
+            let mut server = Self::prepare(program, flags).map_err(|error| StartFailure(error.to_string()))?;
+            match server.restart().await {
+                Ok(()) => return Ok(server),
+                Err(failure) => last = failure,
+            }
+        }
+        Err(last)
+    }
+
+    fn prepare(program: Program, flags: &[&str]) -> io::Result<Self> {
+        let directory = TempDir::with_prefix(program.name())?;
+        let [client, peer] = [free_port()?, free_port()?];
+        let data = directory.path().join("data");
+        let mut arguments = vec![
+            "--name=one".to_owned(),
+            format!("--data-dir={}", data.display()),
+            format!("--listen-client-urls=http://{client}"),
+            format!("--advertise-client-urls=http://{client}"),
+            format!("--listen-peer-urls=http://{peer}"),
+            format!("--initial-advertise-peer-urls=http://{peer}"),
+            format!("--initial-cluster=one=http://{peer}"),
+        ];
+        arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
+        Ok(Self { program, arguments, directory, client, child: None })
+    }
+
+    /// Starts the process again with the same flags and data, and waits until it serves.
+    ///
+    /// # Errors
+    /// When it ends or does not serve in time; with the tail of its log.
+    pub async fn restart(&mut self) -> Result<(), StartFailure> {
+        self.spawn().map_err(|error| StartFailure(error.to_string()))?;
+        let deadline = Instant::now() + READY_WITHIN;
+        while Instant::now() < deadline {
+            if let Some(status) = self.exited() {
+                return Err(self.failure(&format!("ended with {status}")));
+            }
+            if http::get(self.client, "/health").await.is_ok_and(|reply| reply.status == 200) {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+        Err(self.failure("did not serve in time"))
+    }
+
+    fn spawn(&mut self) -> io::Result<()> {
+        let log = File::options().create(true).append(true).open(self.log_path())?;
+        let child = Command::new(self.program.path())
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    fn failure(&self, what: &str) -> StartFailure {
+        StartFailure(format!("{} {what}; its log ends:\n{}", self.program.name(), self.log_tail()))
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // A process that has already ended cannot be killed, which is as good.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// SIGTERM, and waits for the graceful end.
+    ///
+    /// # Errors
+    /// When it does not end in time; it is then killed.
+    pub async fn terminate(&mut self, within: Duration) -> Result<ExitStatus, StartFailure> {
+        self.signal(Signal::TERM);
+        let deadline = Instant::now() + within;
+        while Instant::now() < deadline {
+            if let Some(status) = self.exited() {
+                self.child = None;
+                return Ok(status);
+            }
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+        let failure = self.failure("did not end in time after SIGTERM");
+        self.kill();
+        Err(failure)
+    }
+
+    /// SIGSTOP: the process stands still, its sockets stay open.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid() {
+            // It may have ended by itself; whoever cares asks `exited`.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// The status with which the process ended, if it has.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().ok().flatten()
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(self.child.as_ref()?.id()).ok()?)
+    }
+
+    /// Resident memory in bytes, from `/proc`.
+    ///
+    /// # Errors
+    /// When the process does not run or `/proc` cannot be read.
+    pub fn resident(&self) -> io::Result<u64> {
+        let pid = self.child.as_ref().ok_or(io::ErrorKind::NotFound)?.id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or(io::ErrorKind::InvalidData)?;
+        let kilobytes = line.split_whitespace().nth(1).and_then(|word| word.parse::<u64>().ok());
+        Ok(kilobytes.ok_or(io::ErrorKind::InvalidData)? * 1024)
+    }
+
+    /// Which program it is.
+    #[must_use]
+    pub const fn program(&self) -> Program {
+        self.program
+    }
+
+    /// The client port's address.
+    #[must_use]
+    pub const fn client(&self) -> SocketAddr {
+        self.client
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// A place for files of the test that vanish with the server.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What the process has written to standard output and error so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read(self.log_path()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// The end of [`Server::log`].
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        log.char_indices().nth_back(LOG_TAIL).map_or(&*log, |(at, _)| &log[at..]).to_owned()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_port() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}

@@ -1,0 +1,154 @@
+//! The JSON API answers as a real etcd's: status, headers, every field.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use tests::binary::{Program, amount};
+use tests::http::Connection;
+use tests::oracle::json::generator::Calls;
+use tests::oracle::json::{Call, comparable_line, difference};
+use tests::oracle::symbol::Position;
+use tests::process::Server;
+use tests::requirement;
+
+struct Both {
+    // The processes live as long as their connections.
+    etcd: Server,
+    product: Server,
+    left: Connection,
+    right: Connection,
+}
+
+impl Both {
+    /// `None` without an etcd to compare with.
+    async fn start() -> Option<Self> {
+        requirement::etcd()?;
+        let etcd = Server::start(Program::Etcd, &["--unsafe-no-fsync"]).await.unwrap();
+        let product = Server::start(Program::MetaStore, &[]).await.unwrap();
+        let left = Connection::open(etcd.client()).await.unwrap();
+        let right = Connection::open(product.client()).await.unwrap();
+        Some(Self { etcd, product, left, right })
+    }
+
+    /// Sends the call to both and gives etcd's reply.
+    async fn compare(&mut self, call: &Call) -> Value {
+        let (left, right) = tokio::join!(call.send(&mut self.left), call.send(&mut self.right));
+        let (left, right) = (left.unwrap(), right.unwrap());
+        if let Some(difference) = difference(call, &left, &right) {
+            panic!("{difference}");
+        }
+        serde_json::from_slice(&left.body).unwrap_or_default()
+    }
+
+    /// Compares the first lines of an answer that may not end.
+    async fn compare_lines(&mut self, path: &str, body: &'static str, count: usize) {
+        let mut left = Connection::open(self.etcd.client()).await.unwrap();
+        let mut right = Connection::open(self.product.client()).await.unwrap();
+        let (left, right) = tokio::join!(left.first_lines(path, body, count), right.first_lines(path, body, count));
+        let [left, right] =
+            [left, right].map(|lines| lines.unwrap().iter().map(|line| comparable_line(line)).collect::<Vec<_>>());
+        assert_eq!(left, right, "{path} {body}");
+        assert_eq!(left.len(), count, "{left:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn generated_calls_have_etcds_replies() {
+    for seed in (1..).take(amount(1, 10)) {
+        let Some(mut both) = Both::start().await else { return };
+        let mut calls = Calls::new(seed);
+        let mut position = Position::default();
+        for _ in 0..amount(1_000, 2_000) {
+            let call = calls.next(position);
+            let answer = both.compare(&call).await;
+            if let Some(revision) = answer["header"]["revision"].as_str() {
+                position.current = revision.parse().unwrap();
+            }
+            if call.path.ends_with("compaction") && answer["header"].is_object() {
+                position.compacted = compacted(&call.body).unwrap_or(position.compacted);
+            }
+        }
+    }
+}
+
+fn compacted(body: &[u8]) -> Option<i64> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let revision = &body["revision"];
+    revision.as_i64().or_else(|| revision.as_str()?.parse().ok())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_methods_and_malformed_bodies() {
+    let Some(mut both) = Both::start().await else { return };
+    let bodies = [
+        "",
+        " ",
+        "{}",
+        "null",
+        "[]",
+        "1",
+        "\"x\"",
+        "{",
+        "{\"key\":",
+        "{\"key\":\"Zm9v\"",
+        "{\"key\":5}",
+        "{\"key\":\"!!\"}",
+        "{\"key\":\"Zm9\"}",
+        "{\"key\":\"Zm9v\",\"key\":\"YmFy\"}",
+        "{\"key\":\"Zm9v\",\"foo\":1}",
+        "{\"key\":\"Zm9v\"}}",
+        "{\"key\":\"Zm9v\"} {\"key\":1}",
+        "{\"key\":\"Zm9v\",\"lease\":\"x\"}",
+        "{\"key\":\"Zm9v\",\"lease\":1.5}",
+        "{\"key\":\"Zm9v\",\"prev_kv\":\"yes\"}",
+        "{\"key\":\"_-8=\"}",
+        "{\"key\":\"_-8\"}",
+        "{\"key\":\"/+8=\"}",
+        "{\"key\":\"Zm9v\",\"prevKv\":true}",
+        "{\"key\":\"Zm9v\",\"prev_kv\":null}",
+        "\u{feff}{}",
+        "{'key':'Zm9v'}",
+    ];
+    for body in bodies {
+        for path in ["/v3/kv/put", "/v3/kv/range", "/v3/kv/deleterange"] {
+            both.compare(&Call::post(path, body)).await;
+        }
+    }
+    both.compare(&Call::post("/v3/kv/put", b"{\"key\":\"\xff\"}".as_slice())).await;
+    for path in ["/v3/kv/range", "/v3beta/kv/range", "/v3/kv/range/", "/v3", "/v3/", "/v3/nothing", "/nothing", "/"] {
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+            both.compare(&Call { method, path: path.to_owned(), body: "{\"key\":\"Zm9v\"}".into() }).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_for_probes() {
+    let Some(mut both) = Both::start().await else { return };
+    for path in ["/health", "/health?serializable=true", "/version"] {
+        for method in ["GET", "POST", "PUT"] {
+            both.compare(&Call { method, path: path.to_owned(), body: "".into() }).await;
+        }
+    }
+    let status = both.compare(&Call::post("/v3/maintenance/status", "{}")).await;
+    assert_eq!(status["version"], "3.7.3");
+    let members = both.compare(&Call::post("/v3/cluster/member/list", "{}")).await;
+    assert_eq!(members["members"][0]["name"], "one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_are_lines_and_go_on_after_the_request_has_ended() {
+    let Some(mut both) = Both::start().await else { return };
+    for value in ["MQ==", "Mg=="] {
+        both.compare(&Call::post("/v3/kv/put", format!("{{\"key\":\"Zm9v\",\"value\":\"{value}\"}}"))).await;
+    }
+    both.compare(&Call::post("/v3/lease/grant", "{\"TTL\":1000,\"ID\":7}")).await;
+    both.compare_lines("/v3/watch", "{\"create_request\":{\"key\":\"Zm9v\",\"start_revision\":\"1\"}}", 2).await;
+    both.compare_lines("/v3/watch", "{\"create_request\":{\"key\":\"Zm9v\",\"start_revision\":-1}}\n", 1).await;
+    both.compare_lines(
+        "/v3/watch",
+        "{\"create_request\":{\"key\":\"Zm9v\"}}\n{\"create_request\":{\"key\":\"Zm9v\",\"watch_id\":9}}",
+        2,
+    )
+    .await;
+    both.compare_lines("/v3/lease/keepalive", "{\"ID\":7}{\"ID\":\"8\"}\n{\"ID\":7}", 3).await;
+}

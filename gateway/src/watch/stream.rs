@@ -9,7 +9,7 @@
 //! Invariants: nothing is gathered for a client that does not read, except answers to its own requests; `Created`
 //! leaves before the watch's events, nothing after `Canceled`; progress leaves when everything it covers has left.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use futures_util::task::AtomicWaker;
@@ -44,7 +44,7 @@ pub(super) struct StreamState {
     /// No further output; `Some` once the connection is gone or its requests failed.
     pub(super) ended: bool,
     pub(super) controls: VecDeque<Output>,
-    pub(super) slots: HashMap<FeedId, Slot>,
+    pub(super) slots: BTreeMap<FeedId, Slot>,
     /// Where each watch is; `None`: it was compacted, but the client has not canceled it, and its id stays taken.
     pub(super) ids: BTreeMap<i64, Option<FeedId>>,
     pub(super) next_id: i64,

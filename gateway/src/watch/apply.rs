@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use internal_proto::Revision;
 
+use super::cursor::{Create, Watch};
+use super::exchange::{Output, Refusal, StreamRequest};
 use super::feeds::{FeedKey, Feeds};
-use super::stream::{Output, Refusal, Slot, Stream, StreamRequest, StreamState};
-use super::watch::{Create, Watch};
+use super::stream::{Slot, Stream, StreamState};
 
 /// Progress answers that may wait for a client that does not read; etcd promises none, so more are dropped.
 const MAX_OWED: usize = 1024;

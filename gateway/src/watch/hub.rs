@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::exchange::{Output, StreamRequest};
 use super::state::State;
-use super::stream::{Output, Step, Stream, StreamRequest};
+use super::stream::{Step, Stream};
 use super::upstream;
 use crate::router::Floor;
 
@@ -211,18 +212,5 @@ impl Requests {
     pub fn end(&self) {
         self.stream.state.lock().ended = true;
         self.stream.waker.wake();
-    }
-}
-
-impl Output {
-    fn revision(&self) -> Revision {
-        match self {
-            Self::Created { revision, .. }
-            | Self::Refused { revision, .. }
-            | Self::Canceled { revision, .. }
-            | Self::Progress { revision, .. }
-            | Self::Events { revision, .. } => *revision,
-            Self::Compacted { .. } => Revision(0),
-        }
     }
 }

@@ -13,20 +13,21 @@
 //! of links to nodes; progress never runs ahead of events.
 
 mod apply;
+mod cursor;
 mod events;
+mod exchange;
 mod feeds;
 mod hub;
 mod ring;
 mod state;
 mod stream;
 mod upstream;
-mod watch;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod script;
 
+pub use cursor::Create;
 pub use events::{Filter, split};
+pub use exchange::{Output, Refusal, StreamRequest};
 pub use hub::{Counts, Hub, Requests, WatchStream};
-pub use stream::{Output, Refusal, StreamRequest};
-pub use watch::Create;

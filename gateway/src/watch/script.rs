@@ -5,7 +5,7 @@
 //!  create NAME RANGE [id=N start=N prev_kv=true notify=true filter=noput|nodelete]
 //!  refuse NAME, cancel NAME ID, progress NAME, tick NAME
 //!  put KEY VALUE [size=N], delete KEY, txn KEY=VALUE ..., compact N
-//!  serve [floor=N]    the node takes all commands, then sends one batch
+//!  serve [floor=N]    the node takes all commands and sends a batch, until there are no more commands
 //!  lag FEED, catch-up FEED     the node stops, starts sending a feed's events
 //!  drop               the link drops; what was not served is lost with it
 //!  poll NAME [count]  what the stream sends
@@ -127,24 +127,29 @@ impl Runner for Script {
 }
 
 impl Script {
-    /// The node's next batch, after it took every command. Printed are the commands.
+    /// The node takes all commands and sends a batch, until there are no more commands. Printed are the commands.
     fn serve(&mut self, floor: Revision) -> Text {
-        let commands: Vec<_> = self.shared.state.lock().feeds.outbox.drain(..).collect();
         let mut output = String::new();
-        let mut batch = WatchBatch::default();
-        for command in commands {
-            writeln!(output, "{}", show_command(&command))?;
-            self.node.command(command, &mut batch);
+        loop {
+            let commands: Vec<_> = self.shared.state.lock().feeds.outbox.drain(..).collect();
+            let mut batch = WatchBatch::default();
+            for command in commands {
+                writeln!(output, "{}", show_command(&command))?;
+                self.node.command(command, &mut batch);
+            }
+            self.node.fill(&mut batch);
+            let stamp = batch.stamp;
+            let publish = |through| self.shared.publish_through(through, stamp);
+            let mut state = self.shared.state.lock();
+            if state.receive(batch, floor, publish) == super::state::Received::Stale {
+                writeln!(output, "stale")?;
+                state.repeat_now();
+                return Ok(output);
+            }
+            if state.feeds.outbox.is_empty() {
+                return Ok(output);
+            }
         }
-        self.node.fill(&mut batch);
-        let stamp = batch.stamp;
-        let publish = |through| self.shared.publish_through(through, stamp);
-        let received = self.shared.state.lock().receive(batch, floor, publish);
-        if received == super::state::Received::Stale {
-            writeln!(output, "stale")?;
-            self.shared.state.lock().repeat_now();
-        }
-        Ok(output)
     }
 }
 

@@ -9,99 +9,20 @@
 //! Invariants: nothing is gathered for a client that does not read, except answers to its own requests; `Created`
 //! leaves before the watch's events, nothing after `Canceled`; progress leaves when everything it covers has left.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use internal_proto::{FeedId, PageContent, Revision};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::cursor::{Page, Pull, Watch};
+use super::exchange::{Output, StreamRequest};
 use super::feeds::{Feed, FeedKey};
-use super::watch::{Create, Page, Pull, Watch};
 
 /// Requests and answers that a stream holds before it reads no further request: several bursts of ten thousand.
 const MAX_BACKLOG: usize = 65_536;
-
-/// What a client asks on its stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamRequest {
-    /// Create a watch.
-    Create(Create),
-    /// Answer a creation that cannot be: in its turn, because answers come in the order of requests.
-    Refuse(Refusal),
-    /// End a watch.
-    Cancel(i64),
-    /// Tell how far all watches of the stream are complete.
-    Progress,
-    /// The interval of progress notifications has passed.
-    Tick,
-}
-
-/// Why a watch is not created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Its start is negative.
-    NegativeStart,
-    /// It would watch no key.
-    EmptyRange,
-    /// The stream has a watch of this id.
-    DuplicateId,
-    /// The gateway has as many feeds as it may have.
-    TooManyFeeds,
-}
-
-/// What a stream sends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// A watch began.
-    Created {
-        /// The watch.
-        watch_id: i64,
-        /// The store's revision.
-        revision: Revision,
-    },
-    /// A watch was not created.
-    Refused {
-        /// Why.
-        refusal: Refusal,
-        /// The store's revision.
-        revision: Revision,
-    },
-    /// A watch ended because the client asked.
-    Canceled {
-        /// The watch.
-        watch_id: i64,
-        /// The store's revision.
-        revision: Revision,
-    },
-    /// A watch ended because its next event is compacted.
-    Compacted {
-        /// The watch.
-        watch_id: i64,
-        /// The compacted revision.
-        compacted: Revision,
-    },
-    /// Everything up to a revision has been sent.
-    Progress {
-        /// For this watch; `None`: for all of the stream.
-        watch_id: Option<i64>,
-        /// The revision.
-        revision: Revision,
-    },
-    /// Events of one revision, or of several if the watch catches up.
-    Events {
-        /// The watch.
-        watch_id: i64,
-        /// The revision that the header shows.
-        revision: Revision,
-        /// Encoded as in etcd's WatchResponse.
-        events: Bytes,
-        /// Whether the client takes the response in parts.
-        fragment: bool,
-    },
-}
 
 /// A stream, shared between its connection and the hub.
 #[derive(Debug, Default)]
@@ -123,7 +44,7 @@ pub(super) struct StreamState {
     /// No further output; `Some` once the connection is gone or its requests failed.
     pub(super) ended: bool,
     pub(super) controls: VecDeque<Output>,
-    pub(super) slots: HashMap<FeedId, Slot>,
+    pub(super) slots: BTreeMap<FeedId, Slot>,
     /// Where each watch is; `None`: it was compacted, but the client has not canceled it, and its id stays taken.
     pub(super) ids: BTreeMap<i64, Option<FeedId>>,
     pub(super) next_id: i64,
@@ -405,7 +326,7 @@ impl StreamState {
         if self.owed == 0 || through < self.sent {
             return None;
         }
-        if !self.is_synced(through) {
+        if self.ids.is_empty() || !self.is_synced(through) {
             self.owed = 0;
             return None;
         }

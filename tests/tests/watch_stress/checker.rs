@@ -18,6 +18,9 @@ pub(crate) struct Seen {
     pub(crate) compacted: usize,
     /// Events of a watch that was catching up.
     pub(crate) late: usize,
+    /// Feeds that lagged at the node, and watches that waited for history, at each step.
+    pub(crate) lagging_feeds: usize,
+    pub(crate) slow_watches: usize,
 }
 
 impl Seen {
@@ -26,6 +29,8 @@ impl Seen {
         self.progress += other.progress;
         self.compacted += other.compacted;
         self.late += other.late;
+        self.lagging_feeds += other.lagging_feeds;
+        self.slow_watches += other.slow_watches;
     }
 }
 
@@ -47,13 +52,8 @@ struct Watched {
 }
 
 impl Checker {
-    pub(crate) const fn new(history: Arc<History>) -> Self {
-        Self {
-            history,
-            asked: VecDeque::new(),
-            watches: BTreeMap::new(),
-            seen: Seen { events: 0, progress: 0, compacted: 0, late: 0 },
-        }
+    pub(crate) fn new(history: Arc<History>) -> Self {
+        Self { history, asked: VecDeque::new(), watches: BTreeMap::new(), seen: Seen::default() }
     }
 
     pub(crate) fn asked(&mut self, request: &StreamRequest) {

@@ -7,8 +7,8 @@ use rand::rngs::StdRng;
 use std::sync::Arc;
 use storenode::state::{ChangePage, Changes};
 
-/// Now and then a value is so large that a few of them fill a link.
-const LARGE: usize = 900 << 10;
+/// Now and then a value is so large that two of them fill a link.
+const LARGE: usize = 2200 << 10;
 
 /// Every change, whether compacted or not.
 pub(crate) struct History {
@@ -49,7 +49,7 @@ impl History {
             let previous = earlier.clone().find(|event| event.kv.key() == key.as_bytes());
             let prev_kv = previous.filter(|event| event.kind == EventKind::Put).map(|event| event.kv.clone());
             let delete = prev_kv.is_some() && random.random_bool(0.3);
-            let size = if random.random_bool(0.02) { LARGE } else { random.random_range(0..20) };
+            let size = if random.random_bool(0.008) { LARGE } else { random.random_range(0..20) };
             let value = vec![b'v'; if delete { 0 } else { size }];
             let fields =
                 KeyValueFields { key: key.as_bytes(), mod_revision: revision, value: &value, ..Default::default() };

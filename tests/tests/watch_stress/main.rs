@@ -27,7 +27,7 @@ use link::{Faults, NodeStore};
 
 const SEEDS: u64 = 250;
 const STREAMS: usize = 3;
-const STEPS: usize = 120;
+const STEPS: usize = 100;
 
 struct Client {
     stream: WatchStream,
@@ -42,6 +42,7 @@ struct World {
     faults: Arc<Faults>,
     hub: Hub,
     clients: Vec<Client>,
+    seen: checker::Seen,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,6 +58,7 @@ async fn every_client_gets_exactly_what_happened() {
     if one.is_none() {
         // A run in which nothing interesting happened would prove nothing.
         assert!(seen.events > 1000 && seen.progress > 50 && seen.compacted > 20 && seen.late > 100, "{seen:?}");
+        assert!(seen.lagging_feeds > 10 && seen.slow_watches > 10, "{seen:?}");
     }
 }
 
@@ -76,7 +78,8 @@ impl World {
         let faults = Arc::new(Faults::default());
         let store = NodeStore { hub: node.clone(), faults: Arc::clone(&faults) };
         let hub = Hub::new(Arc::new(store), Arc::default());
-        let mut world = Self { random, history, node, faults, hub, clients: Vec::new() };
+        let mut world =
+            Self { random, history, node, faults, hub, clients: Vec::new(), seen: checker::Seen::default() };
         for _ in 0..STREAMS {
             world.connect();
         }
@@ -89,6 +92,8 @@ impl World {
     }
 
     async fn step(&mut self) {
+        self.seen.lagging_feeds += self.node.counts().lagging;
+        self.seen.slow_watches += self.hub.counts().slow_watches;
         let client = self.random.random_range(0..self.clients.len());
         match self.random.random_range(0..100) {
             0..35 => self.write().await,
@@ -193,7 +198,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let mut seen = checker::Seen::default();
+        let mut seen = self.seen;
         for client in self.clients.drain(..) {
             client.checker.assert_complete();
             seen.add(&client.checker.seen);

@@ -31,7 +31,7 @@ pub(crate) const LOG_BYTES_BETWEEN_CHECKPOINTS: u64 = 256 << 20;
 const COMPACTION_STEP: usize = 100;
 /// Between two steps, so that readers and writers find the lock free.
 const COMPACTION_PAUSE: Duration = Duration::from_micros(250);
-/// A full disk is looked at again every so many ticks of housekeeping.
+/// A full disk, or a compaction that left off, is looked at again every so many ticks of housekeeping.
 const TICKS_BETWEEN_RETRIES: u32 = 20;
 
 /// Where a node keeps its files, and whose they are.
@@ -81,6 +81,7 @@ pub(crate) struct Background {
     /// Tells the compaction thread to leave off; what it has not done, the next start does.
     stop: Arc<AtomicBool>,
     ticks_to_retry: u32,
+    ticks_to_compact: u32,
 }
 
 impl Background {
@@ -105,6 +106,7 @@ impl Background {
             compact_again: false,
             stop: Arc::default(),
             ticks_to_retry: 0,
+            ticks_to_compact: 0,
         }
     }
 
@@ -194,6 +196,16 @@ impl Background {
             inbox.report(StageEvent::Compacted);
         };
         self.compaction = Some(self.pacing.threads.run("compaction", work));
+    }
+
+    /// Takes up a compaction that a start found unfinished, or that left off because somebody was reading.
+    pub(crate) fn keep_compacting(&mut self) {
+        self.ticks_to_compact = self.ticks_to_compact.saturating_sub(1);
+        let unfinished = self.reader.compaction_done_through() < self.reader.compacted();
+        if self.ticks_to_compact == 0 && self.compaction.is_none() && unfinished {
+            self.ticks_to_compact = TICKS_BETWEEN_RETRIES;
+            self.compact();
+        }
     }
 
     /// The compaction worker has reported.

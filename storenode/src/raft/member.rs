@@ -60,8 +60,6 @@ pub(crate) struct Pace {
 impl Member {
     /// A lone voter need not wait for anybody to lead.
     pub(crate) fn begin(&mut self) -> Result<(), Fatal> {
-        // What the last run did not drop.
-        self.background.compact();
         if self.core.is_sole_voter() { self.step(Input::Campaign) } else { Ok(()) }
     }
 
@@ -296,6 +294,7 @@ impl Member {
     fn keep_house(&mut self) -> Result<(), Fatal> {
         self.log.flush()?;
         self.background.keep_spare(self.log.log())?;
+        self.background.keep_compacting();
         if self.background.wants_checkpoint(self.log.bytes_since_checkpoint()) {
             self.log.checkpoint_begins();
             self.background.checkpoint(self.applier.reader());
@@ -307,10 +306,7 @@ impl Member {
         match event {
             StageEvent::Spare(outcome) => self.background.spare_made(self.log.log(), outcome)?,
             StageEvent::Checkpointed(outcome) => {
-                let written = self.background.checkpointed(outcome)?;
-                // Compaction paused while the checkpoint held its view.
-                self.background.compact();
-                if let Some(through) = written {
+                if let Some(through) = self.background.checkpointed(outcome)? {
                     self.log.log().trim(through)?;
                     let first = self.log.log().first_index();
                     self.step(Input::Trimmed(first))?;

@@ -88,7 +88,8 @@ impl Runner for Script {
             }
             "delete" => self.node.apply(&[(args.next_pos().ok_or("key")?, None)]),
             "txn" => {
-                let puts: Vec<_> = std::iter::from_fn(|| args.next_key()).map(|(key, value)| (key, Some(value))).collect();
+                let puts: Vec<_> =
+                    std::iter::from_fn(|| args.next_key()).map(|(key, value)| (key, Some(value))).collect();
                 self.node.apply(&puts);
             }
             "compact" => self.node.compacted = Some(Revision(args.next_pos().ok_or("revision")?.parse()?)),

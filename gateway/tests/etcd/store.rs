@@ -93,6 +93,9 @@ impl Content {
         let limit = if asked.limit == 0 { usize::MAX } else { usize::try_from(asked.limit).unwrap() };
         let more = kvs.len() > limit;
         kvs.truncate(if asked.count_only { 0 } else { limit });
+        if asked.keys_only {
+            kvs = kvs.iter().map(KeyValue::without_value).collect();
+        }
         Ok(RangeResponse { revision: self.revision(), kvs, more, count })
     }
 

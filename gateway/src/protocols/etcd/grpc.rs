@@ -33,8 +33,8 @@ use tower::Service;
 use super::admission::Admission;
 use super::caller::Caller;
 use super::receive_limit::Limited;
-use super::watch::Watches;
 use super::rpc_metrics::{MethodMetrics, RpcMetrics};
+use super::watch::Watches;
 use super::{auth, cluster, election, error, health, kv, lease, lock, maintenance};
 use crate::stack::Handle;
 

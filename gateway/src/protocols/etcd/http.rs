@@ -15,9 +15,9 @@ use internal_proto::{KeyRange, RangeRequest, Request as Question, Response as Re
 use prometheus::{IntCounter, Opts, Registry, TextEncoder};
 use proto::etcdserverpb::AlarmType;
 
-use super::watch::Watches;
 use super::caller::Caller;
 use super::grpc::Grpc;
+use super::watch::Watches;
 use super::{CLUSTER_VERSION, STORAGE_VERSION, VERSION, alarm, error, json};
 use crate::stack::Handle;
 

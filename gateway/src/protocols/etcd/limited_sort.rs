@@ -8,7 +8,7 @@
 //!
 //! The store is asked for `limit + 1` keys in key order; the rest happens here, so that no one else has to know.
 
-use internal_proto::{KeyValue, RangeRequest, RangeResponse};
+use internal_proto::{KeyValue, RangeRequest, RangeResponse, SortTarget as StoreTarget};
 use proto::etcdserverpb as wire;
 use wire::range_request::{SortOrder, SortTarget};
 
@@ -25,10 +25,11 @@ pub(super) fn applies(request: &wire::RangeRequest) -> bool {
         && !filtered
 }
 
-/// What to ask the store.
+/// What to ask the store. Values that are only to be sorted by are asked for, too.
 pub(super) fn widen(asked: RangeRequest) -> RangeRequest {
     let limit = if asked.limit < i64::MAX.unsigned_abs() { asked.limit + 1 } else { asked.limit };
-    RangeRequest { limit, sort: None, keys_only: false, ..asked }
+    let by_value = asked.sort.is_some_and(|sort| sort.target == StoreTarget::Value);
+    RangeRequest { limit, sort: None, keys_only: asked.keys_only && !by_value, ..asked }
 }
 
 /// What to answer, from what the store answered to the widened request.
@@ -43,7 +44,7 @@ pub(super) fn narrow(request: &wire::RangeRequest, mut response: RangeResponse) 
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
     response.more = response.kvs.len() > limit;
     response.kvs.truncate(limit);
-    if request.keys_only {
+    if request.keys_only && request.sort_target() == SortTarget::Value {
         response.kvs = response.kvs.iter().map(KeyValue::without_value).collect();
     }
     response

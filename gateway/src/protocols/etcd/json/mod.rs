@@ -26,9 +26,9 @@ use tower::Service;
 
 use self::frames::Frames;
 use self::routes::Route;
-use super::watch::Watches;
 use super::error;
 use super::grpc::Grpc;
+use super::watch::Watches;
 use crate::stack::Handle;
 
 /// Base64 and names make JSON longer than the message it stands for; white space is not worth more.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gateway::middleware::telemetry::TelemetryLayer;
-use gateway::protocols::etcd::{Caller, Etcd, Identity, WatchLimits, WatchService};
+use gateway::protocols::etcd::{Caller, Etcd, Identity, WatchService};
 use gateway::protocols::listener::{self, Options};
 use gateway::router::Router;
 use gateway::{stack::stack, watch};
@@ -96,11 +96,7 @@ fn etcd(
     let identity = Identity { cluster: storenode.cluster_id, member: Some(storenode.member_id) };
     let stack = stack(router, TelemetryLayer::new(registry, gateway.slow_request)?, server_timeout);
     let hub = Arc::new(watch::Hub::new(store, floor));
-    let watch_limits = WatchLimits {
-        fragment_bytes: gateway.receive_limit(),
-        progress_interval: gateway.watch_progress_interval,
-    };
-    let watch = WatchService::new(hub, identity, watch_limits);
+    let watch = WatchService::new(hub, identity, gateway);
     Ok(Etcd::new(Caller::new(stack, identity, Arc::new(gateway.clone())), watch, registry)?)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  CRC-32C over  "key"  then per version in revision order
-//!                revision (8, big-endian) '_' sub (8) ['t' of a tombstone] ‖ KeyValue, of a tombstone with the key alone
+//!                revision (8, big-endian) '_' sub (8) ['t' of a tombstone]
+//!                KeyValue, of a tombstone with the key alone
 //!
 //!  revisions     ≤ compacted                                    (compacted, revision]
 //!  hashed        what is still live at the hashed revision      all

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  Live chunk ──► mod_revision ≤ r: that is it
-//!             └─► > r, or deleted since: the newest Version ≤ r     keys touched since r come from Change over (r, now]
-//!                                                                   when that is short, else from a scan of Version
+//!             └─► > r, or deleted since: the newest Version ≤ r
+//!
+//!  keys touched since r: from Change over (r, now] when that is short, else from a scan of Version
 //! ```
 //!
 //! Invariants: `Live` is read before what was touched since, so that a key superseded in between is found by the

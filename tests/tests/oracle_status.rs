@@ -28,7 +28,7 @@ async fn status_names_this_member_and_its_sizes() {
     for program in programs() {
         let (_server, client) = start(program).await;
         let status = client.maintenance.clone().status(StatusRequest::default()).await.unwrap().into_inner();
-        let header = status.header.clone().unwrap();
+        let header = status.header.unwrap();
         assert_eq!((status.version.as_str(), status.storage_version.as_str()), ("3.7.3", "3.7.0"), "{program:?}");
         assert_eq!((header.revision, header.member_id), (1, status.leader), "{program:?}");
         assert_eq!(header.raft_term, status.raft_term, "{program:?}");

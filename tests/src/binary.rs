@@ -41,6 +41,12 @@ impl Program {
     }
 }
 
+/// Whether a real etcd stands in for the product, so that what etcd does otherwise cannot be asked of it.
+#[must_use]
+pub fn etcd_stands_in() -> bool {
+    product().file_name().is_some_and(|name| name == "etcd")
+}
+
 /// `short` in `make test`, `long` in `make test-all`.
 #[must_use]
 pub fn amount(short: usize, long: usize) -> usize {

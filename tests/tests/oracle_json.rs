@@ -16,6 +16,17 @@ struct Both {
     product: Server,
     left: Connection,
     right: Connection,
+    differences: Vec<String>,
+}
+
+impl Drop for Both {
+    /// All differences of a test at once, unless it has failed already.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let shown = self.differences.iter().take(10).map(String::as_str).collect::<Vec<_>>().join("\n");
+            assert!(self.differences.is_empty(), "{} differences:\n{shown}", self.differences.len());
+        }
+    }
 }
 
 impl Both {
@@ -26,16 +37,14 @@ impl Both {
         let product = Server::start(Program::MetaStore, &[]).await.unwrap();
         let left = Connection::open(etcd.client()).await.unwrap();
         let right = Connection::open(product.client()).await.unwrap();
-        Some(Self { etcd, product, left, right })
+        Some(Self { etcd, product, left, right, differences: Vec::new() })
     }
 
     /// Sends the call to both and gives etcd's reply.
     async fn compare(&mut self, call: &Call) -> Value {
         let (left, right) = tokio::join!(call.send(&mut self.left), call.send(&mut self.right));
         let (left, right) = (left.unwrap(), right.unwrap());
-        if let Some(difference) = difference(call, &left, &right) {
-            panic!("{difference}");
-        }
+        self.differences.extend(difference(call, &left, &right));
         serde_json::from_slice(&left.body).unwrap_or_default()
     }
 
@@ -108,10 +117,12 @@ async fn routes_methods_and_malformed_bodies() {
         "\u{feff}{}",
         "{'key':'Zm9v'}",
     ];
+    // Reads only: after a write that one of them refuses, every later answer would differ.
     for body in bodies {
-        for path in ["/v3/kv/put", "/v3/kv/range", "/v3/kv/deleterange"] {
-            both.compare(&Call::post(path, body)).await;
-        }
+        both.compare(&Call::post("/v3/kv/range", body)).await;
+    }
+    for path in ["/v3/kv/put", "/v3/kv/range", "/v3/kv/deleterange"] {
+        both.compare(&Call::post(path, "{\"key\":\"_-8\",\"prevKv\":true,\"unknown\":[]}")).await;
     }
     both.compare(&Call::post("/v3/kv/put", b"{\"key\":\"\xff\"}".as_slice())).await;
     for path in ["/v3/kv/range", "/v3beta/kv/range", "/v3/kv/range/", "/v3", "/v3/", "/v3/nothing", "/nothing", "/"] {

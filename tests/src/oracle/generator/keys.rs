@@ -4,8 +4,9 @@ use bytes::Bytes;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-const NAMES: [&[u8]; 12] =
-    [b"a", b"b", b"c", b"a\0", b"ab", b"abc", b"\0", b"\0\0", b"\xff", b"\xff\xff", b"a\xff", b"b\0"];
+/// With the suite's own key at most twelve: Go sorts longer answers by an algorithm that leaves equal elements in an
+/// order of its own, which no other server can give.
+const NAMES: [&[u8]; 10] = [b"a", b"b", b"c", b"a\0", b"ab", b"\0", b"\0\0", b"\xff", b"\xff\xff", b"a\xff"];
 
 /// The keys of a sequence.
 #[derive(Clone, Debug)]

@@ -15,9 +15,7 @@ impl Generator {
     /// A transaction that etcd survives.
     pub(super) fn transaction(&mut self) -> TxnRequest {
         let mut txn = self.txn(0);
-        if deletes_from_key(&txn) {
-            put_explicitly(&mut txn);
-        }
+        end_deletions(&mut txn);
         txn
     }
 
@@ -118,27 +116,16 @@ impl Generator {
     }
 }
 
-/// Whether the transaction deletes a range without an end. etcd does not see that such a deletion and a put may
-/// name the same key.
-fn deletes_from_key(txn: &TxnRequest) -> bool {
-    operations(txn).any(|RequestOp { request }| match request {
-        Some(request_op::Request::RequestDeleteRange(delete)) => *delete.range_end == [0],
-        Some(request_op::Request::RequestTxn(txn)) => deletes_from_key(txn),
-        _ => false,
-    })
-}
-
-fn operations(txn: &TxnRequest) -> impl Iterator<Item = &RequestOp> {
-    txn.success.iter().chain(&txn.failure)
-}
-
-/// Makes no put depend on the version before, which the transaction itself may have deleted: etcd 3.7.3 then ends
-/// with "index out of range".
-fn put_explicitly(txn: &mut TxnRequest) {
+/// Gives every deletion an end. etcd does not see that one without an end and a put of the same transaction may name
+/// the same key: 3.7.3 then ends, at once with "index out of range" or at a read after the next compaction.
+fn end_deletions(txn: &mut TxnRequest) {
+    const BEYOND_ALL_KEYS: &[u8] = &[0xff; 3];
     for RequestOp { request } in txn.success.iter_mut().chain(&mut txn.failure) {
         match request {
-            Some(request_op::Request::RequestPut(put)) => (put.ignore_value, put.ignore_lease) = (false, false),
-            Some(request_op::Request::RequestTxn(txn)) => put_explicitly(txn),
+            Some(request_op::Request::RequestDeleteRange(delete)) if *delete.range_end == [0] => {
+                delete.range_end = BEYOND_ALL_KEYS.into();
+            }
+            Some(request_op::Request::RequestTxn(txn)) => end_deletions(txn),
             _ => {}
         }
     }

@@ -18,7 +18,7 @@ use proto::etcdserverpb::AlarmType;
 use super::caller::Caller;
 use super::grpc::Grpc;
 use super::watch::Watches;
-use super::{CLUSTER_VERSION, STORAGE_VERSION, VERSION, alarm, error, json};
+use super::{CLUSTER_VERSION, STORAGE_VERSION, VERSION, alarm, error, json, redirect};
 use crate::stack::Handle;
 
 /// The routes of the client port for everything but gRPC.
@@ -31,10 +31,11 @@ pub(super) fn routes<S: Handle, W: Watches>(
     registry: Registry,
 ) -> Result<Router, prometheus::Error> {
     let mut routes = Router::new();
-    if caller.config().json_gateway {
-        routes = routes
-            .route("/v3/{*path}", any(json::serve).with_state(grpc.clone()))
-            .route("/v3beta/{*path}", any(json::serve).with_state(grpc));
+    let json_gateway = caller.config().json_gateway;
+    if json_gateway {
+        for path in ["/v3/", "/v3/{*path}", "/v3beta/", "/v3beta/{*path}"] {
+            routes = routes.route(path, any(json::serve).with_state(grpc.clone()));
+        }
     }
     let health = Health::new(caller, &registry)?;
     Ok(routes
@@ -42,6 +43,12 @@ pub(super) fn routes<S: Handle, W: Watches>(
         .route("/version", any(serve_version))
         .route("/metrics", any(serve_metrics).with_state(registry))
         .fallback(not_found)
+        .layer(from_fn(move |request: Request<Body>, next: Next| async move {
+            match redirect::to_canonical(request.method(), request.uri(), json_gateway) {
+                Some(response) => response,
+                None => next.run(request).await,
+            }
+        }))
         .layer(from_fn(share_across_origins)))
 }
 

@@ -32,6 +32,7 @@ mod maintenance;
 mod overlap;
 mod range_stream;
 mod receive_limit;
+mod redirect;
 mod rpc_metrics;
 mod validate;
 mod watch;

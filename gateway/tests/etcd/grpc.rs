@@ -141,6 +141,10 @@ async fn a_limited_sort_without_an_order_cuts_before_it_sorts() {
     assert_eq!((answer.count, answer.more), (4, true));
     assert!(answer.kvs.iter().all(|kv| kv.fields().value.is_empty()));
 
+    let mut pages = kv.range_stream(by_version.clone()).await.unwrap().into_inner();
+    assert_eq!(pages.message().await.unwrap().unwrap().range_response, Some(answer));
+    assert!(pages.message().await.unwrap().is_none());
+
     let operation = wire::RequestOp { request: Some(wire::request_op::Request::RequestRange(by_version)) };
     let txn = wire::TxnRequest { success: vec![operation], ..wire::TxnRequest::default() };
     let answer = kv.txn(txn).await.unwrap().into_inner().responses.remove(0).response.unwrap();

@@ -44,7 +44,7 @@ impl<S: Handle> wire::kv_server::Kv for Kv<S> {
         let (metadata, _, request) = request.into_parts();
         let context = self.0.context(&metadata);
         validate::range_stream(&request).map_err(error::status)?;
-        Ok(tonic::Response::new(range_stream::stream(self.0.clone(), context, &request)))
+        Ok(tonic::Response::new(range_stream::stream(self.0.clone(), context, request)))
     }
 
     async fn put(

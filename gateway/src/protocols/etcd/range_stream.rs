@@ -5,17 +5,19 @@
 //!                                            └─ the last one has header, more and count
 //! ```
 //!
-//! Invariant: merged, the pages are what one range would have answered; only one page is in memory at a time.
+//! Invariant: merged, the pages are what one range would have answered; only one page is in memory at a time. Of keys
+//! sorted by something else no part is known before the last key is read: they are one page.
 
 use std::pin::Pin;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::Stream;
-use futures_util::stream::try_unfold;
+use futures_util::stream::{once, try_unfold};
 use internal_proto::{KeyValue, RangeRequest, RangeResponse, Request, Response, Revision, Stamp};
 use prost::Message;
 use proto::etcdserverpb as wire;
 use tonic::Status;
+use wire::range_request::SortTarget;
 
 use super::caller::Caller;
 use super::{answer, convert, error};
@@ -29,8 +31,11 @@ pub(super) type RangeStream = Pin<Box<dyn Stream<Item = Result<wire::RangeStream
 const FIRST_PAGE_KEYS: u64 = 10;
 
 /// Streams the answer to a checked request.
-pub(super) fn stream<S: Handle>(caller: Caller<S>, context: Context, request: &wire::RangeRequest) -> RangeStream {
-    let asked = convert::range(request);
+pub(super) fn stream<S: Handle>(caller: Caller<S>, context: Context, request: wire::RangeRequest) -> RangeStream {
+    if request.sort_target() != SortTarget::Key {
+        return Box::pin(once(whole(caller, context, request)));
+    }
+    let asked = convert::range(&request);
     let left = if asked.limit == 0 { u64::MAX } else { asked.limit };
     let page_keys = FIRST_PAGE_KEYS.min(left);
     let pages = Pages { caller, context, asked, left, page_keys, first: None };
@@ -40,6 +45,18 @@ pub(super) fn stream<S: Handle>(caller: Caller<S>, context: Context, request: &w
             None => Ok(None),
         }
     }))
+}
+
+/// The answer as one page.
+async fn whole<S: Handle>(
+    caller: Caller<S>,
+    context: Context,
+    request: wire::RangeRequest,
+) -> Result<wire::RangeStreamResponse, Status> {
+    let answer = caller.call(context, Request::Range(convert::range(&request))).await?;
+    let Response::Range(page) = answer.response else { return Err(error::mismatched(answer.stamp)) };
+    let header = caller.header(&answer.stamp, page.revision);
+    Ok(wire::RangeStreamResponse { range_response: Some(answer::range(header, &request, page)) })
 }
 
 /// What is still to read.

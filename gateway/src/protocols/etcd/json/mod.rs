@@ -10,7 +10,10 @@
 //! Invariant: nothing here knows any single method; descriptors say what messages look like.
 
 mod frames;
+mod integer;
+mod read;
 mod routes;
+mod scalar;
 mod transcode;
 mod values;
 

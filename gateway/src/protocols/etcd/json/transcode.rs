@@ -1,17 +1,17 @@
 //! One message: JSON to bytes and back, by descriptor.
 //!
-//! The dialect: fields by their names in the .proto files (camel case is accepted), zero fields left out, 64-bit
-//! numbers as strings, enums by name (numbers are accepted), bytes in base64 (the URL-safe alphabet is accepted);
-//! unknown fields and unknown names of enums are ignored, and so is what follows the first value.
+//! The dialect: fields by their names in the .proto files, zero fields left out, 64-bit numbers as strings, enums by
+//! name, bytes in base64. What is accepted beyond that, `read` says.
 
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
-use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
+use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::json;
 use tonic::Status;
 
 use super::super::error;
+use super::read;
 
 /// A gRPC frame's flag and length.
 const FRAME_HEADER: usize = 5;
@@ -21,14 +21,10 @@ pub(super) fn frame(descriptor: &MessageDescriptor, json: &[u8]) -> Result<Bytes
     let message = if json.trim_ascii().is_empty() {
         DynamicMessage::new(descriptor.clone())
     } else {
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let options = DeserializeOptions::new().deny_unknown_fields(false);
-        DynamicMessage::deserialize_with_options(descriptor.clone(), &mut deserializer, &options).map_err(
-            |problem| {
-                let text = if problem.is_eof() { "unexpected EOF".to_owned() } else { problem.to_string() };
-                error::invalid_json(text)
-            },
-        )?
+        read::message(descriptor, json).map_err(|problem| {
+            let text = if problem.is_eof() { "unexpected EOF".to_owned() } else { problem.to_string() };
+            error::invalid_json(text)
+        })?
     };
     let length = message.encoded_len();
     let mut frame = BytesMut::with_capacity(FRAME_HEADER + length);

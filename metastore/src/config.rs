@@ -32,6 +32,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Which engine holds the data.
     pub engine: Engine,
+    /// How large the store is meant to become at most, in bytes; 0 for no limit.
+    pub quota_bytes: u64,
     /// How often a leader says that it lives.
     pub heartbeat_interval: Duration,
     /// How long a follower waits for a sign of the leader.
@@ -101,6 +103,7 @@ impl Config {
             data_dir: data_dir(settings.text("data-dir"), &bootstrap.name),
             bootstrap,
             engine,
+            quota_bytes: quota(settings.text("quota-backend-bytes")),
             heartbeat_interval,
             election_timeout,
             pre_vote: settings.boolean("pre-vote"),
@@ -129,6 +132,7 @@ impl Config {
             client_urls: self.client_urls.clone(),
             members: who.first_members.clone(),
             engine: self.engine,
+            quota_bytes: self.quota_bytes,
             heartbeat_interval: self.heartbeat_interval,
             election_timeout: self.election_timeout,
             pre_vote: self.pre_vote,
@@ -175,6 +179,16 @@ fn gateway_config(settings: &Settings) -> (gateway::config::Config, Vec<String>)
         drain_timeout: settings.duration("drain-timeout"),
     };
     (config, warnings)
+}
+
+/// etcd's rule: 0 asks for the default, a negative number for no limit.
+fn quota(bytes: &str) -> u64 {
+    /// etcd's default quota.
+    const DEFAULT: u64 = 2 << 30;
+    match bytes.parse::<i64>() {
+        Ok(0) | Err(_) => DEFAULT,
+        Ok(bytes) => u64::try_from(bytes).unwrap_or(0),
+    }
 }
 
 fn count(settings: &Settings, name: &str) -> usize {

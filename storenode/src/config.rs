@@ -50,6 +50,8 @@ pub struct Config {
     pub members: Vec<Member>,
     /// Which engine holds the state.
     pub engine: Engine,
+    /// How large the store is meant to become at most, in bytes; 0 for no limit. Reported, not enforced.
+    pub quota_bytes: u64,
     /// How often a leader says that it lives.
     pub heartbeat_interval: Duration,
     /// How long a follower waits for a sign of the leader.
@@ -139,6 +141,7 @@ mod tests {
             client_urls: Vec::new(),
             members: vec![Member { id: MemberId(2), name: "default".to_owned(), ..Member::default() }],
             engine: Engine::Memory,
+            quota_bytes: 0,
             heartbeat_interval: MILLI * heartbeat,
             election_timeout: MILLI * election,
             pre_vote: true,

@@ -144,7 +144,8 @@ impl Node {
             pace: Pace { tick: config.tick(), election: config.election_timeout },
         };
         let driver = parts.assemble();
-        let query = Query { reader, shared: Arc::clone(&shared), lessor, clock };
+        let quota_bytes = config.quota_bytes;
+        let query = Query { reader, shared: Arc::clone(&shared), lessor, clock, quota_bytes };
         let settle = Settle { min_ttl: config.min_lease_seconds() };
         Ok((Self { inbox, shared, query, hub, settle, driver: Mutex::default() }, driver))
     }

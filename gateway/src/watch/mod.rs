@@ -6,8 +6,8 @@
 //!                          └──────────── Now, Read (history below a ring) ◄──────┘
 //! ```
 //!
-//! A client that does not read costs its cursors: nothing is copied for it, nobody waits for it. When it reads again, it
-//! finds its events in the ring, in the node's history, or learns that they are compacted.
+//! A client that does not read costs its cursors: nothing is copied for it, nobody waits for it. When it reads again,
+//! it finds its events in the ring, in the node's history, or learns that they are compacted.
 //!
 //! Invariants: a watch gets every event of its range from its start on once, whole revisions in order, over any number
 //! of links to nodes; progress never runs ahead of events.

@@ -23,10 +23,10 @@ pub(crate) mod member;
 pub(crate) mod membership;
 mod proposals;
 pub(crate) mod recovery;
-pub(crate) mod shared;
-pub(crate) mod transport;
 #[cfg(test)]
 mod script;
+pub(crate) mod shared;
+pub(crate) mod transport;
 mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -60,8 +60,7 @@ fn core(node: u64, count: u64, hard_state: HardState, entries: &[Entry]) -> Core
     }
     terms.dedup_by_key(|(_, term)| *term);
     let conf_state = membership::first((1..=count).map(MemberId));
-    let origin =
-        Origin { hard_state, conf_state, first: LogIndex(BEGIN + 1), applied: LogIndex(BEGIN), terms };
+    let origin = Origin { hard_state, conf_state, first: LogIndex(BEGIN + 1), applied: LogIndex(BEGIN), terms };
     let timing = Timing { heartbeat: 1, election: 10, election_end: 11, pre_vote: true };
     Core::new(MemberId(node), timing, origin, entries).unwrap()
 }
@@ -155,9 +154,8 @@ impl Script {
 
     /// Takes what is under way between the nodes named.
     fn take(&mut self, from: Option<u64>, to: Option<u64>) -> Vec<Message> {
-        let matches = |message: &Message| {
-            from.is_none_or(|from| message.from == from) && to.is_none_or(|to| message.to == to)
-        };
+        let matches =
+            |message: &Message| from.is_none_or(|from| message.from == from) && to.is_none_or(|to| message.to == to);
         let (taken, kept) = std::mem::take(&mut self.messages).into_iter().partition(matches);
         self.messages = kept;
         taken
@@ -266,4 +264,3 @@ impl Runner for Script {
         Ok(output)
     }
 }
-

@@ -25,6 +25,7 @@ pub(crate) struct Query {
     pub(crate) shared: Arc<Shared>,
     pub(crate) lessor: Arc<Mutex<Lessor>>,
     pub(crate) clock: Clock,
+    pub(crate) quota_bytes: u64,
 }
 
 impl Query {
@@ -103,7 +104,7 @@ impl Query {
         StatusResponse {
             db_size: sizes.total,
             db_size_in_use: sizes.in_use,
-            quota: 0,
+            quota: self.quota_bytes,
             leader: role.leader,
             committed: self.shared.committed(),
             applied: self.reader.applied().0,

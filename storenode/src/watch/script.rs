@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use bytes::Bytes;
-use goldenscript::{Command, Context, Runner};
+use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 use internal_proto::{
     Event, EventKind, FeedId, KeyRange, KeyValue, KeyValueFields, NowId, PageContent, PageId, RangeEnd, Revision,
     Stamp, Term, WatchBatch, WatchCommand,
@@ -82,30 +82,7 @@ impl Runner for Script {
                 let link = LinkId(args.next_pos().ok_or("link")?.parse()?);
                 self.core.command(link, WatchCommand::Now(NowId(args.next_pos().ok_or("number")?.parse()?)));
             }
-            "put" | "apply" => {
-                let key = args.next_pos().ok_or("key")?;
-                let mut value = args.next_pos().unwrap_or_default().to_owned();
-                let size = args.take_key("size").map(str::parse).transpose()?.unwrap_or(value.len());
-                value.extend(std::iter::repeat_n('.', size - value.len()));
-                self.apply(&[(key, Some(&value))]);
-                if command.name == "put" {
-                    self.publish(None);
-                }
-            }
-            "delete" => {
-                self.apply(&[(args.next_pos().ok_or("key")?, None)]);
-                self.publish(None);
-            }
-            "txn" => {
-                let puts: Vec<_> =
-                    std::iter::from_fn(|| args.next_key()).map(|(key, value)| (key, Some(value))).collect();
-                self.apply(&puts);
-                self.publish(None);
-            }
-            "compact" => {
-                self.compacted = Revision(args.next_pos().ok_or("revision")?.parse()?);
-                self.publish(Some(self.compacted));
-            }
+            "put" | "apply" | "delete" | "txn" | "compact" => self.write(&command.name, &mut args)?,
             "start" | "finish" | "read" => {
                 let link = LinkId(args.next_pos().ok_or("link")?.parse()?);
                 if command.name != "finish" {
@@ -135,6 +112,31 @@ impl Runner for Script {
 }
 
 impl Script {
+    fn write(&mut self, name: &str, args: &mut ArgumentConsumer<'_>) -> Result<(), Box<dyn Error>> {
+        match name {
+            "put" | "apply" => {
+                let key = args.next_pos().ok_or("key")?;
+                let mut value = args.next_pos().unwrap_or_default().to_owned();
+                let size = args.take_key("size").map(str::parse).transpose()?.unwrap_or(value.len());
+                value.extend(std::iter::repeat_n('.', size - value.len()));
+                self.apply(&[(key, Some(&value))]);
+            }
+            "delete" => self.apply(&[(args.next_pos().ok_or("key")?, None)]),
+            "txn" => {
+                let puts: Vec<_> =
+                    std::iter::from_fn(|| args.next_key()).map(|(key, value)| (key, Some(value))).collect();
+                self.apply(&puts);
+            }
+            _ => self.compacted = Revision(args.next_pos().ok_or("revision")?.parse()?),
+        }
+        match name {
+            "apply" => {}
+            "compact" => self.publish(Some(self.compacted)),
+            _ => self.publish(None),
+        }
+        Ok(())
+    }
+
     fn apply(&mut self, writes: &[(&str, Option<&str>)]) {
         let revision = Revision(self.history.len() as i64 + 2);
         let events = writes.iter().map(|(key, value)| {

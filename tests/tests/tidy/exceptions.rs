@@ -4,7 +4,6 @@
 
 /// `(rule, path, reason)`: the rule's name is its test's name.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
-    ("functions_are_short", "gateway/src/protocols/etcd/error.rs", "one table of all errors, a row each"),
     ("no_banned_words", "tests/tests/tidy/words.rs", "lists the words"),
     ("no_banned_words", "Cargo.lock", "names the registry by its address"),
 ];

@@ -27,7 +27,7 @@ use crate::stack::Handle;
 /// When the registry has metrics of these names already.
 pub(super) fn routes<S: Handle, W: Watches>(
     caller: Caller<S>,
-    grpc: Grpc<S, W>,
+    grpc: &Grpc<S, W>,
     registry: Registry,
 ) -> Result<Router, prometheus::Error> {
     let mut routes = Router::new();

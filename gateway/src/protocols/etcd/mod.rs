@@ -85,7 +85,7 @@ impl<S: Handle, W: Watches> Etcd<S, W> {
     /// When the registry has metrics of these names already.
     pub fn new(caller: Caller<S>, watch: W, registry: &Registry) -> Result<Self, prometheus::Error> {
         let grpc = Grpc::new(&caller, watch, registry)?;
-        let http = http::routes(caller, grpc.clone(), registry.clone())?;
+        let http = http::routes(caller, &grpc, registry.clone())?;
         Ok(Self { grpc, http })
     }
 }

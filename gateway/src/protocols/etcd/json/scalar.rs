@@ -71,7 +71,7 @@ fn enumeration(descriptor: &EnumDescriptor, text: &str) -> Scalar {
 fn bytes(text: &str) -> Option<Bytes> {
     let alphabet = if text.contains(['-', '_']) { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
     let padding =
-        if text.len() % 4 == 0 { DecodePaddingMode::RequireCanonical } else { DecodePaddingMode::RequireNone };
+        if text.len().is_multiple_of(4) { DecodePaddingMode::RequireCanonical } else { DecodePaddingMode::RequireNone };
     let decoded = if text.contains(['\r', '\n']) {
         engine(alphabet, padding).decode(text.replace(['\r', '\n'], ""))
     } else {

@@ -32,9 +32,13 @@ impl Drop for Both {
 impl Both {
     /// `None` without an etcd to compare with.
     async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(flags: &[&str]) -> Option<Self> {
         requirement::etcd()?;
-        let etcd = Server::start(Program::Etcd, &["--unsafe-no-fsync"]).await.unwrap();
-        let product = Server::start(Program::MetaStore, &[]).await.unwrap();
+        let etcd = Server::start(Program::Etcd, &[&["--unsafe-no-fsync"], flags].concat()).await.unwrap();
+        let product = Server::start(Program::MetaStore, flags).await.unwrap();
         let left = Connection::open(etcd.client()).await.unwrap();
         let right = Connection::open(product.client()).await.unwrap();
         Some(Self { etcd, product, left, right, differences: Vec::new() })
@@ -116,6 +120,13 @@ async fn routes_methods_and_malformed_bodies() {
         "{\"key\":\"Zm9v\",\"prev_kv\":null}",
         "\u{feff}{}",
         "{'key':'Zm9v'}",
+        "{\"key\":null,\"key\":\"Zm9v\"}",
+        "{\"key\":\"Zm9v\",\"range_end\":\"\",\"rangeEnd\":\"\"}",
+        "{\"key\":\"Zm9v\",\"limit\":\"1 foo\"}",
+        "{\"key\":\"Zm9v\",\"limit\":\"+1\"}",
+        "{\"key\":\"Zm9v\",\"limit\":9.223372036854775807e18}",
+        "{\"key\":\"Zm9v\",\"sort_target\":\"unknown\"}",
+        "{\"key\":\"Zm\\n9v\"}",
     ];
     // Reads only: after a write that one of them refuses, every later answer would differ.
     for body in bodies {
@@ -125,8 +136,20 @@ async fn routes_methods_and_malformed_bodies() {
         both.compare(&Call::post(path, "{\"key\":\"_-8\",\"prevKv\":true,\"unknown\":[]}")).await;
     }
     both.compare(&Call::post("/v3/kv/put", b"{\"key\":\"\xff\"}".as_slice())).await;
-    for path in ["/v3/kv/range", "/v3beta/kv/range", "/v3/kv/range/", "/v3", "/v3/", "/v3/nothing", "/nothing", "/"] {
+    for path in
+        ["/v3/kv/range", "/v3beta/kv/range", "/v3/kv/range/", "/v3", "/v3/", "/v3/nothing", "/v3//kv", "/nothing", "/"]
+    {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+            both.compare(&Call { method, path: path.to_owned(), body: "{\"key\":\"Zm9v\"}".into() }).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_json_api_its_routes_are_unknown() {
+    let Some(mut both) = Both::start_with(&["--enable-grpc-gateway=false"]).await else { return };
+    for path in ["/v3/kv/range", "/v3beta/kv/range", "/v3", "/v3/", "/v3//kv", "/health"] {
+        for method in ["GET", "POST", "OPTIONS"] {
             both.compare(&Call { method, path: path.to_owned(), body: "{\"key\":\"Zm9v\"}".into() }).await;
         }
     }

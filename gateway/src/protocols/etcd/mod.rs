@@ -6,8 +6,8 @@
 //!                 └ everything else ─► http ─► json (in process)               ┘
 //! ```
 //!
-//! Metadata is checked once for all services (`admission`). A handler checks (`validate`), translates (`convert`), calls
-//! (`caller`) and translates back (`answer`); errors get their codes and texts in `error` alone.
+//! Metadata is checked once for all services (`admission`). A handler checks (`validate`), translates (`convert`),
+//! calls (`caller`) and translates back (`answer`); errors get their codes and texts in `error` alone.
 
 mod admission;
 mod alarm;

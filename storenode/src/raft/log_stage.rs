@@ -64,15 +64,21 @@ impl LogStage {
         Ok(Some(Group { number, sync: Some(now() - start) }))
     }
 
-    /// Reads older entries back for a slow follower; empty if they are gone.
-    pub(crate) fn fetch(&mut self, low: LogIndex, high: LogIndex, max_bytes: u64) -> Vec<eraftpb::Entry> {
+    /// Reads older entries back for a slow follower; empty if they were trimmed since raft asked for them.
+    ///
+    /// # Errors
+    /// Any other failure is final: raft would ask for the same entries at once and for ever.
+    pub(crate) fn fetch(
+        &mut self,
+        low: LogIndex,
+        high: LogIndex,
+        max_bytes: u64,
+    ) -> Result<Vec<eraftpb::Entry>, LogError> {
         let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
         match self.log.entries(low, high, max_bytes) {
-            Ok(entries) => entries.into_iter().map(unlogged).collect(),
-            Err(error) => {
-                tracing::warn!(%error, %low, %high, "entries for a follower cannot be read");
-                Vec::new()
-            }
+            Ok(entries) => Ok(entries.into_iter().map(unlogged).collect()),
+            Err(LogError::Trimmed { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
         }
     }
 
@@ -131,4 +137,35 @@ pub(crate) fn unlogged(entry: Entry) -> eraftpb::Entry {
 
 fn hard_state(state: &eraftpb::HardState) -> HardState {
     HardState { term: Term(state.term), vote: MemberId(state.vote), commit: LogIndex(state.commit) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use internal_proto::ClusterId;
+
+    use super::*;
+    use crate::files::PowerLoss;
+    use crate::log::{Identity, Options};
+
+    #[test]
+    fn entries_that_cannot_be_read_stop_the_node() {
+        let files = PowerLoss::new(1);
+        let identity = Identity { cluster: ClusterId(1), member: MemberId(1) };
+        let options = Options { identity, segment_bytes: 4096 };
+        let (log, _) = Log::open(Arc::new(files.clone()), Path::new("/data/log"), options).unwrap();
+        let mut stage = LogStage::new(log);
+        let entry = eraftpb::Entry { index: 1, term: 1, ..eraftpb::Entry::default() };
+        let job = LogJob { number: ReadyNumber(1), hard_state: None, entries: vec![entry], must_sync: true };
+        stage.append(&job).unwrap();
+        stage.finish(&Instant::now).unwrap();
+        let (first, end) = (LogIndex(1), LogIndex(2));
+        assert_eq!(stage.fetch(first, end, 100).unwrap().len(), 1);
+        assert!(stage.fetch(LogIndex(0), end, 100).unwrap().is_empty());
+        files.power_loss();
+        assert!(stage.fetch(first, end, 100).is_err());
+    }
 }

@@ -217,7 +217,7 @@ impl Member {
             }
             Output::Role(role) => self.change_role(role),
             Output::Fetch(fetch) => {
-                let entries = self.log.fetch(fetch.low, fetch.high, fetch.max_bytes);
+                let entries = self.log.fetch(fetch.low, fetch.high, fetch.max_bytes)?;
                 self.core.step(Input::Fetched(fetch, entries), follow_up);
             }
             Output::Send(messages) => self.transport.send(messages.into_iter().map(PeerMessage).collect()),

@@ -87,17 +87,24 @@ impl LogStage {
         &mut self.log
     }
 
-    /// Whether so many bytes of a proposal can be logged, given what is left when the disk is full.
-    pub(crate) fn has_room(&self, bytes: usize, frees_space: bool) -> bool {
+    /// Whether so many bytes of a proposal can be logged, given what is left when the disk is full. A proposal that
+    /// needs a further segment has one made here if there is none: once proposed it can no longer be refused.
+    ///
+    /// # Errors
+    /// When a segment cannot be made for another reason than a full disk.
+    pub(crate) fn has_room(&mut self, bytes: usize, frees_space: bool) -> Result<bool, LogError> {
         /// Kept for what ends a full disk: compaction, deletions, and raft's own records.
         const RESERVE: usize = 1 << 20;
-        match self.log.reserve() {
+        if self.log.reserve() == Reserve::Available && self.log.room() <= bytes + RESERVE {
+            self.log.retry_reserve()?;
+        }
+        Ok(match self.log.reserve() {
             Reserve::Available => true,
             Reserve::NoDisk => {
                 let kept = if frees_space { RESERVE / 4 } else { RESERVE };
                 self.log.room() > bytes + kept && frees_space
             }
-        }
+        })
     }
 
     /// Bytes of entries logged since the last checkpoint began.
@@ -151,13 +158,27 @@ mod tests {
     use crate::files::PowerLoss;
     use crate::log::{Identity, Options};
 
+    fn stage(files: &PowerLoss) -> LogStage {
+        let identity = Identity { cluster: ClusterId(1), member: MemberId(1) };
+        let options = Options { identity, segment_bytes: 4096 };
+        LogStage::new(Log::open(Arc::new(files.clone()), Path::new("/data/log"), options).unwrap().0)
+    }
+
+    #[test]
+    fn a_full_disk_is_noticed_before_anything_is_proposed() {
+        let files = PowerLoss::new(1);
+        let mut stage = stage(&files);
+        files.set_capacity(Some(files.used()));
+        assert!(!stage.has_room(1, false).unwrap());
+        files.set_capacity(None);
+        stage.log().retry_reserve().unwrap();
+        assert!(stage.has_room(1, false).unwrap());
+    }
+
     #[test]
     fn entries_that_cannot_be_read_stop_the_node() {
         let files = PowerLoss::new(1);
-        let identity = Identity { cluster: ClusterId(1), member: MemberId(1) };
-        let options = Options { identity, segment_bytes: 4096 };
-        let (log, _) = Log::open(Arc::new(files.clone()), Path::new("/data/log"), options).unwrap();
-        let mut stage = LogStage::new(log);
+        let mut stage = stage(&files);
         let entry = eraftpb::Entry { index: 1, term: 1, ..eraftpb::Entry::default() };
         let job = LogJob { number: ReadyNumber(1), hard_state: None, entries: vec![entry], must_sync: true };
         stage.append(&job).unwrap();

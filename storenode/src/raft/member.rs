@@ -126,7 +126,7 @@ impl Member {
                 && (bytes == 0 || bytes + command.weight() <= MAX_ENTRY_BYTES)
                 && let Some((command, respond)) = commands.next()
             {
-                if let Some(refusal) = self.refusal(&command, bytes) {
+                if let Some(refusal) = self.refusal(&command, bytes)? {
                     self.applier.not_proposed(std::slice::from_ref(&command));
                     respond.into_iter().for_each(|respond| respond.send(Err(refusal)));
                     continue;
@@ -162,13 +162,14 @@ impl Member {
     }
 
     /// Why a command cannot be proposed here and now.
-    fn refusal(&self, command: &Command, bytes_before: usize) -> Option<Error> {
+    fn refusal(&mut self, command: &Command, bytes_before: usize) -> Result<Option<Error>, Fatal> {
         if !self.role.leads {
-            return Some(not_leader(self.role));
+            return Ok(Some(not_leader(self.role)));
         }
         let frees_space =
             matches!(command.operation, Operation::DeleteRange(_) | Operation::Compact(_) | Operation::LeaseRevoke(_));
-        (!self.log.has_room(bytes_before + command.weight(), frees_space)).then_some(Error::NoSpace)
+        let has_room = self.log.has_room(bytes_before + command.weight(), frees_space)?;
+        Ok((!has_room).then_some(Error::NoSpace))
     }
 
     fn step(&mut self, input: Input) -> Result<(), Fatal> {

@@ -34,6 +34,9 @@ const COMPACTION_PAUSE: Duration = Duration::from_micros(250);
 /// A full disk, or a compaction that left off, is looked at again every so many ticks of housekeeping.
 const TICKS_BETWEEN_RETRIES: u32 = 20;
 
+/// A checkpoint that found no space is tried again after so many ticks: it writes the whole store.
+const TICKS_BETWEEN_CHECKPOINT_RETRIES: u32 = 1_000;
+
 /// Where a node keeps its files, and whose they are.
 #[derive(Clone)]
 pub(crate) struct Place {
@@ -82,6 +85,9 @@ pub(crate) struct Background {
     stop: Arc<AtomicBool>,
     ticks_to_retry: u32,
     ticks_to_compact: u32,
+    ticks_to_checkpoint: u32,
+    /// What the checkpoint being written makes superfluous.
+    covered_log_bytes: u64,
 }
 
 impl Background {
@@ -107,6 +113,8 @@ impl Background {
             stop: Arc::default(),
             ticks_to_retry: 0,
             ticks_to_compact: 0,
+            ticks_to_checkpoint: 0,
+            covered_log_bytes: 0,
         }
     }
 
@@ -145,13 +153,17 @@ impl Background {
         Ok(())
     }
 
-    /// Whether the log has grown enough for a checkpoint, and none is being written.
-    pub(crate) fn wants_checkpoint(&self, log_bytes: u64) -> bool {
-        self.checkpoint.is_none() && log_bytes >= self.log_bytes_between
+    /// Whether it is time for a checkpoint: the log has grown enough, or the disk is full and a checkpoint would let
+    /// part of the log go.
+    pub(crate) fn wants_checkpoint(&mut self, log_bytes: u64, disk_full: bool) -> bool {
+        self.ticks_to_checkpoint = self.ticks_to_checkpoint.saturating_sub(1);
+        let helps = log_bytes >= self.log_bytes_between || (disk_full && log_bytes > 0);
+        self.checkpoint.is_none() && self.ticks_to_checkpoint == 0 && helps
     }
 
-    /// Writes a checkpoint of the state as it is now.
-    pub(crate) fn checkpoint(&mut self, reader: &Reader) {
+    /// Writes a checkpoint of the state as it is now, `log_bytes` after the last one.
+    pub(crate) fn checkpoint(&mut self, reader: &Reader, log_bytes: u64) {
+        self.covered_log_bytes = log_bytes;
         let (place, inbox) = (self.place.clone(), Arc::clone(&self.inbox));
         let view = reader.view();
         let work = move || {
@@ -162,19 +174,20 @@ impl Background {
         self.checkpoint = Some(self.pacing.threads.run("checkpoint", work));
     }
 
-    /// What of the log can go after a checkpoint. A full disk only postpones it.
+    /// What of the log can go after a checkpoint, and how many of its bytes. A full disk only postpones it.
     pub(crate) fn checkpointed(
         &mut self,
         outcome: Result<Checkpoint, CheckpointError>,
-    ) -> Result<Option<LogIndex>, CheckpointError> {
+    ) -> Result<Option<(LogIndex, u64)>, CheckpointError> {
         finish(&mut self.checkpoint);
         match outcome {
             Ok(done) => {
                 self.log_bytes_between = self.pacing.bytes_until_next(Some(&done));
                 tracing::info!(index = done.index.0, bytes = done.bytes, "checkpoint written");
-                Ok(Some(done.index))
+                Ok(Some((done.index, self.covered_log_bytes)))
             }
             Err(error) if error.is_no_disk() => {
+                self.ticks_to_checkpoint = TICKS_BETWEEN_CHECKPOINT_RETRIES;
                 tracing::warn!(%error, "no space for a checkpoint: the log goes on growing");
                 Ok(None)
             }

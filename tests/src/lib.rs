@@ -9,3 +9,4 @@ pub mod oracle;
 pub mod process;
 pub mod raw;
 pub mod requirement;
+pub mod simulation;

@@ -69,15 +69,21 @@ impl LogStage {
         self.log.flush()
     }
 
-    /// Reads older entries back for a slow follower; empty if they are gone.
-    pub(crate) fn fetch(&mut self, low: LogIndex, high: LogIndex, max_bytes: u64) -> Vec<eraftpb::Entry> {
+    /// Reads older entries back for a slow follower; empty if they were trimmed since raft asked for them.
+    ///
+    /// # Errors
+    /// Any other failure is final: raft would ask for the same entries at once and for ever.
+    pub(crate) fn fetch(
+        &mut self,
+        low: LogIndex,
+        high: LogIndex,
+        max_bytes: u64,
+    ) -> Result<Vec<eraftpb::Entry>, LogError> {
         let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
         match self.log.entries(low, high, max_bytes) {
-            Ok(entries) => entries.into_iter().map(unlogged).collect(),
-            Err(error) => {
-                tracing::warn!(%error, %low, %high, "entries for a follower cannot be read");
-                Vec::new()
-            }
+            Ok(entries) => Ok(entries.into_iter().map(unlogged).collect()),
+            Err(LogError::Trimmed { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
         }
     }
 
@@ -86,17 +92,29 @@ impl LogStage {
         &mut self.log
     }
 
-    /// Whether so many bytes of a proposal can be logged, given what is left when the disk is full.
-    pub(crate) fn has_room(&self, bytes: usize, frees_space: bool) -> bool {
+    /// Whether so many bytes of a proposal can be logged, given what is left when the disk is full. A proposal that
+    /// needs a further segment has one made here if there is none: once proposed it can no longer be refused.
+    ///
+    /// # Errors
+    /// When a segment cannot be made for another reason than a full disk.
+    pub(crate) fn has_room(&mut self, bytes: usize, frees_space: bool) -> Result<bool, LogError> {
         /// Kept for what ends a full disk: compaction, deletions, and raft's own records.
         const RESERVE: usize = 1 << 20;
-        match self.log.reserve() {
+        if self.log.reserve() == Reserve::Available && self.log.room() <= bytes + RESERVE {
+            self.log.retry_reserve()?;
+        }
+        Ok(match self.log.reserve() {
             Reserve::Available => true,
             Reserve::NoDisk => {
                 let kept = if frees_space { RESERVE / 4 } else { RESERVE };
                 self.log.room() > bytes + kept && frees_space
             }
-        }
+        })
+    }
+
+    /// Whether there is no space for a further segment.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.log.reserve() == Reserve::NoDisk
     }
 
     /// Bytes of entries logged since the last checkpoint began.
@@ -104,9 +122,9 @@ impl LogStage {
         self.bytes_since_checkpoint
     }
 
-    /// A checkpoint begins: the count starts again.
-    pub(crate) fn checkpoint_begins(&mut self) {
-        self.bytes_since_checkpoint = 0;
+    /// A checkpoint that began at this count is durable.
+    pub(crate) fn checkpointed(&mut self, bytes: u64) {
+        self.bytes_since_checkpoint -= bytes;
     }
 }
 
@@ -136,4 +154,49 @@ pub(crate) fn unlogged(entry: Entry) -> eraftpb::Entry {
 
 fn hard_state(state: &eraftpb::HardState) -> HardState {
     HardState { term: Term(state.term), vote: MemberId(state.vote), commit: LogIndex(state.commit) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use internal_proto::ClusterId;
+
+    use super::*;
+    use crate::files::PowerLoss;
+    use crate::log::{Identity, Options};
+
+    fn stage(files: &PowerLoss) -> LogStage {
+        let identity = Identity { cluster: ClusterId(1), member: MemberId(1) };
+        let options = Options { identity, segment_bytes: 4096 };
+        LogStage::new(Log::open(Arc::new(files.clone()), Path::new("/data/log"), options).unwrap().0)
+    }
+
+    #[test]
+    fn a_full_disk_is_noticed_before_anything_is_proposed() {
+        let files = PowerLoss::new(1);
+        let mut stage = stage(&files);
+        files.set_capacity(Some(files.used()));
+        assert!(!stage.has_room(1, false).unwrap());
+        files.set_capacity(None);
+        stage.log().retry_reserve().unwrap();
+        assert!(stage.has_room(1, false).unwrap());
+    }
+
+    #[test]
+    fn entries_that_cannot_be_read_stop_the_node() {
+        let files = PowerLoss::new(1);
+        let mut stage = stage(&files);
+        let entry = eraftpb::Entry { index: 1, term: 1, ..eraftpb::Entry::default() };
+        let job = LogJob { number: ReadyNumber(1), hard_state: None, entries: vec![entry], must_sync: true };
+        stage.append(&job).unwrap();
+        stage.finish(&Instant::now).unwrap();
+        let (first, end) = (LogIndex(1), LogIndex(2));
+        assert_eq!(stage.fetch(first, end, 100).unwrap().len(), 1);
+        assert!(stage.fetch(LogIndex(0), end, 100).unwrap().is_empty());
+        files.power_loss();
+        assert!(stage.fetch(first, end, 100).is_err());
+    }
 }

@@ -127,7 +127,7 @@ impl Member {
                 && (bytes == 0 || bytes + command.weight() <= MAX_ENTRY_BYTES)
                 && let Some((command, respond)) = commands.next()
             {
-                if let Some(refusal) = self.refusal(&command, bytes) {
+                if let Some(refusal) = self.refusal(&command, bytes)? {
                     self.applier.not_proposed(std::slice::from_ref(&command));
                     respond.into_iter().for_each(|respond| respond.send(Err(refusal)));
                     continue;
@@ -142,9 +142,11 @@ impl Member {
             }
             if !entry.commands.is_empty() {
                 self.propose_entry(&entry, waiters);
+                // Logged before the next is proposed: only then is it known how much room is left.
+                self.perform()?;
             }
         }
-        self.perform()
+        Ok(())
     }
 
     fn propose_entry(&mut self, entry: &internal_proto::Entry, waiters: Vec<Option<Waiter>>) {
@@ -163,13 +165,14 @@ impl Member {
     }
 
     /// Why a command cannot be proposed here and now.
-    fn refusal(&self, command: &Command, bytes_before: usize) -> Option<Error> {
+    fn refusal(&mut self, command: &Command, bytes_before: usize) -> Result<Option<Error>, Fatal> {
         if !self.role.leads {
-            return Some(not_leader(self.role));
+            return Ok(Some(not_leader(self.role)));
         }
         let frees_space =
             matches!(command.operation, Operation::DeleteRange(_) | Operation::Compact(_) | Operation::LeaseRevoke(_));
-        (!self.log.has_room(bytes_before + command.weight(), frees_space)).then_some(Error::NoSpace)
+        let has_room = self.log.has_room(bytes_before + command.weight(), frees_space)?;
+        Ok((!has_room).then_some(Error::NoSpace))
     }
 
     fn step(&mut self, input: Input) -> Result<(), Fatal> {
@@ -218,7 +221,7 @@ impl Member {
             }
             Output::Role(role) => self.change_role(role),
             Output::Fetch(fetch) => {
-                let entries = self.log.fetch(fetch.low, fetch.high, fetch.max_bytes);
+                let entries = self.log.fetch(fetch.low, fetch.high, fetch.max_bytes)?;
                 self.core.step(Input::Fetched(fetch, entries), follow_up);
             }
             Output::Send(messages) => self.transport.send(messages.into_iter().map(PeerMessage).collect()),
@@ -295,9 +298,9 @@ impl Member {
         self.log.flush()?;
         self.background.keep_spare(self.log.log())?;
         self.background.keep_compacting();
-        if self.background.wants_checkpoint(self.log.bytes_since_checkpoint()) {
-            self.log.checkpoint_begins();
-            self.background.checkpoint(self.applier.reader());
+        let log_bytes = self.log.bytes_since_checkpoint();
+        if self.background.wants_checkpoint(log_bytes, self.log.is_disk_full()) {
+            self.background.checkpoint(self.applier.reader(), log_bytes);
         }
         Ok(())
     }
@@ -306,7 +309,8 @@ impl Member {
         match event {
             StageEvent::Spare(outcome) => self.background.spare_made(self.log.log(), outcome)?,
             StageEvent::Checkpointed(outcome) => {
-                if let Some(through) = self.background.checkpointed(outcome)? {
+                if let Some((through, log_bytes)) = self.background.checkpointed(outcome)? {
+                    self.log.checkpointed(log_bytes);
                     self.log.log().trim(through)?;
                     let first = self.log.log().first_index();
                     self.step(Input::Trimmed(first))?;

@@ -20,7 +20,7 @@ fn five_members_keep_their_promises() {
 
 fn run(size: u64) {
     let tally = SEEDS.run(|seed| ClusterRun::new(seed, size, false).run(), ClusterTally::add);
-    println!("{size} members: {tally:#?}");
+    eprintln!("{size} members: {tally:#?}");
     if Seeds::is_single() {
         return;
     }

@@ -77,7 +77,7 @@ pub fn write(
 /// and no position.
 ///
 /// # Errors
-/// [`CheckpointError`] when the checkpoint, or the directory, is not as [`write`] left it.
+/// [`CheckpointError`] when the checkpoint, or the directory, is not as [`write()`] left it.
 pub fn load(
     files: &dyn Files,
     dir: &Path,

@@ -137,9 +137,24 @@ impl Server {
         Err(failure)
     }
 
-    /// SIGSTOP: the process stands still, its sockets stay open.
+    /// SIGSTOP: the process stands still, its sockets stay open. Returns when every thread does: the kernel stops them
+    /// one by one.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        let deadline = Instant::now() + READY_WITHIN;
+        while !self.stands_still() && Instant::now() < deadline {
+            std::thread::sleep(POLL_EVERY);
+        }
+    }
+
+    fn stands_still(&self) -> bool {
+        let Some(pid) = self.pid() else { return true };
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())) else { return true };
+        threads.flatten().all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The state follows the name, which is in parentheses and may hold anything.
+            stat.rsplit(") ").next().is_none_or(|rest| rest.starts_with('T'))
+        })
     }
 
     /// SIGCONT.

@@ -93,6 +93,10 @@ pub(crate) fn start(
 ) -> Result<Started, RecoveryError> {
     let options = Options { identity: place.identity, segment_bytes };
     let (mut log, recovered) = Log::open(Arc::clone(&place.files), log_dir, options)?;
+    if let Some(cut) = &recovered.cut {
+        let file = cut.file.display();
+        tracing::warn!(%file, offset = cut.offset, "cut off a torn write that was never acknowledged");
+    }
     let engine = Arc::new(MemoryEngine::default());
     let checkpoint = checkpoint::load(&*place.files, &place.dir, place.identity, &*engine).map_err(Fatal::from)?;
     let recovered = if is_new(&recovered) { begin(&mut log, members)? } else { recovered };

@@ -19,6 +19,7 @@ use crate::listeners::{self, ListenerError};
 use crate::logging;
 use crate::ports::{Listen, SocketOptions};
 use crate::settings::Settings;
+use crate::value;
 
 /// Above this etcd warns that a request is too large to be healthy.
 const RECOMMENDED_MAX_REQUEST_BYTES: usize = 10 * 1024 * 1024;
@@ -185,7 +186,7 @@ fn gateway_config(settings: &Settings) -> (gateway::config::Config, Vec<String>)
 fn quota(bytes: &str) -> u64 {
     /// etcd's default quota.
     const DEFAULT: u64 = 2 << 30;
-    match bytes.parse::<i64>() {
+    match value::signed(bytes) {
         Ok(0) | Err(_) => DEFAULT,
         Ok(bytes) => u64::try_from(bytes).unwrap_or(0),
     }

@@ -16,3 +16,5 @@ pub mod watch;
 
 pub use node::{Node, Passes, StartError, Surroundings, Tuning};
 pub use raft::transport::{NoPeers, PeerMessage, Transport};
+pub use rpc::admission::Admission;
+pub use rpc::server;

@@ -1,7 +1,9 @@
-//! What a node answers to gateways, whichever way they reach it.
+//! What a node answers to gateways and peers, whichever way they reach it.
 
+pub(crate) mod admission;
 mod leases;
 mod query;
+pub mod server;
 mod settle;
 
 pub(crate) use query::Query;

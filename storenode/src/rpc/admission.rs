@@ -24,17 +24,21 @@ const MAX_REMEMBERED: usize = 1_000;
 pub struct Admission {
     cluster: ClusterId,
     token: String,
-    refused: Mutex<BTreeMap<Caller, String>>,
+    refusals: Refusals,
 }
 
 /// Who calls, as far as that can be told.
 type Caller = (Option<IpAddr>, Option<MemberId>);
 
+/// What callers were told last, so that a refusal is logged once and not with every attempt.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(Mutex<BTreeMap<Caller, String>>);
+
 impl Admission {
     /// Admits callers of this cluster that know its token.
     #[must_use]
     pub fn new(cluster: ClusterId, token: &str) -> Self {
-        Self { cluster, token: token.to_owned(), refused: Mutex::default() }
+        Self { cluster, token: token.to_owned(), refusals: Refusals::default() }
     }
 
     /// Lets a call through.
@@ -45,11 +49,11 @@ impl Admission {
         let caller = (request.remote_addr().map(|address| address.ip()), member(request.metadata(), MEMBER_KEY));
         match self.judge(request.metadata()) {
             Ok(()) => {
-                self.admitted(caller);
+                self.refusals.forget(caller);
                 Ok(request)
             }
             Err(status) => {
-                self.refused(caller, status.message());
+                self.refusals.note(caller, status.message());
                 Err(status)
             }
         }
@@ -80,10 +84,12 @@ impl Admission {
             None => Ok(()),
         }
     }
+}
 
-    /// Notes a refusal by a service behind the check; logged when the reason is new.
-    pub(crate) fn refused(&self, caller: Caller, reason: &str) {
-        let mut refused = self.refused.lock();
+impl Refusals {
+    /// Logs a refusal if its reason is new.
+    pub(crate) fn note(&self, caller: Caller, reason: &str) {
+        let mut refused = self.0.lock();
         if refused.get(&caller).is_some_and(|last| last == reason) {
             return;
         }
@@ -96,9 +102,9 @@ impl Admission {
         tracing::warn!(%address, %member, reason, "a caller was refused");
     }
 
-    /// Notes that the caller is served now.
-    pub(crate) fn admitted(&self, caller: Caller) {
-        self.refused.lock().remove(&caller);
+    /// The caller is served now.
+    pub(crate) fn forget(&self, caller: Caller) {
+        self.0.lock().remove(&caller);
     }
 }
 
@@ -160,9 +166,9 @@ mod tests {
         let admission = admission();
         for _ in 0..2 {
             admission.check(call("1", "guess", "c1")).unwrap_err();
-            assert_eq!(admission.refused.lock().len(), 1);
+            assert_eq!(admission.refusals.0.lock().len(), 1);
         }
         admission.check(call("1", "secret", "c1")).unwrap();
-        assert!(admission.refused.lock().is_empty());
+        assert!(admission.refusals.0.lock().is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 mod leases;
+pub mod peer;
 mod query;
 pub mod server;
 mod settle;

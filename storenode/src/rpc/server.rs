@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use futures_util::stream::select_all;
 use tokio::net::TcpListener;
-use tonic::service::{InterceptorLayer, Routes};
+use tonic::service::InterceptorLayer;
+pub use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 

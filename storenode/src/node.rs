@@ -186,11 +186,13 @@ impl Node {
 
     /// Gives leadership to another voter, if this node leads and there is one. Over when another leads, or none took
     /// over within an election timeout; writes that came meanwhile are answered `NotLeader` or go on here.
-    pub async fn hand_over(&self) {
+    pub fn hand_over(&self) -> impl Future<Output = ()> + Send + use<> {
         let (done, over) = oneshot::channel();
         self.inbox.notice(Notice::HandOver(done));
-        // The sender is dropped when it is over.
-        let _ = over.await;
+        async move {
+            // The sender is dropped when it is over.
+            let _ = over.await;
+        }
     }
 
     /// Reads of the applied state.

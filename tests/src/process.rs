@@ -48,7 +48,7 @@ impl Server {
     pub async fn start(program: Program, flags: &[&str]) -> Result<Self, StartFailure> {
         let mut last = StartFailure(String::new());
         for _ in 0..START_ATTEMPTS {
-            let mut server = Self::prepare(program, flags).map_err(|error| StartFailure(error.to_string()))?;
+            let mut server = Self::alone(program, flags).map_err(|error| StartFailure(error.to_string()))?;
             match server.restart().await {
                 Ok(()) => return Ok(server),
                 Err(failure) => last = failure,
@@ -57,18 +57,30 @@ impl Server {
         Err(last)
     }
 
-    fn prepare(program: Program, flags: &[&str]) -> io::Result<Self> {
+    fn alone(program: Program, flags: &[&str]) -> io::Result<Self> {
+        let peer = free_port()?;
+        Self::prepare(program, "one", peer, &format!("one=http://{peer}"), flags)
+    }
+
+    /// A member that was never started: named `name`, for its peers at `peer`.
+    pub(crate) fn prepare(
+        program: Program,
+        name: &str,
+        peer: SocketAddr,
+        initial_cluster: &str,
+        flags: &[&str],
+    ) -> io::Result<Self> {
         let directory = TempDir::with_prefix(program.name())?;
-        let [client, peer] = [free_port()?, free_port()?];
+        let client = free_port()?;
         let data = directory.path().join("data");
         let mut arguments = vec![
-            "--name=one".to_owned(),
+            format!("--name={name}"),
             format!("--data-dir={}", data.display()),
             format!("--listen-client-urls=http://{client}"),
             format!("--advertise-client-urls=http://{client}"),
             format!("--listen-peer-urls=http://{peer}"),
             format!("--initial-advertise-peer-urls=http://{peer}"),
-            format!("--initial-cluster=one=http://{peer}"),
+            format!("--initial-cluster={initial_cluster}"),
         ];
         arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
         Ok(Self { program, arguments, directory, client, child: None })
@@ -93,7 +105,8 @@ impl Server {
         Err(self.failure("did not serve in time"))
     }
 
-    fn spawn(&mut self) -> io::Result<()> {
+    /// Starts the process without waiting for anything.
+    pub(crate) fn spawn(&mut self) -> io::Result<()> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let child = Command::new(self.program.path())
             .args(&self.arguments)
@@ -105,7 +118,7 @@ impl Server {
         Ok(())
     }
 
-    fn failure(&self, what: &str) -> StartFailure {
+    pub(crate) fn failure(&self, what: &str) -> StartFailure {
         StartFailure(format!("{} {what}; its log ends:\n{}", self.program.name(), self.log_tail()))
     }
 
@@ -174,6 +187,12 @@ impl Server {
         self.child.as_mut()?.try_wait().ok().flatten()
     }
 
+    /// Whether there is a process; it may have ended by itself.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     fn pid(&self) -> Option<Pid> {
         Pid::from_raw(i32::try_from(self.child.as_ref()?.id()).ok()?)
     }
@@ -238,6 +257,7 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> io::Result<SocketAddr> {
+/// A port that nobody has now.
+pub(crate) fn free_port() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

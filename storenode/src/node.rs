@@ -50,7 +50,7 @@ pub struct Tuning {
     pub segment_bytes: u32,
     /// The least growth of the log between two checkpoints.
     pub bytes_between_checkpoints: u64,
-    /// The election timeout in ticks, if it is not to be drawn at random: raft-rs asks the thread's generator, which no
+    /// The wait for an election in ticks, if it is not to be drawn at random, at least the timeout: raft-rs asks the thread's generator, which no
     /// seed reaches.
     pub election_ticks: Option<usize>,
 }
@@ -256,9 +256,9 @@ fn timing(config: &Config, tuning: Tuning) -> Timing {
     let shortest = ticks(config.election_timeout);
     // A range of 1.4 keeps elections short and still parts two candidates.
     let drawn = (shortest, (shortest + shortest * 2 / 5).max(shortest + 1));
-    let (election, election_end) = tuning.election_ticks.map_or(drawn, |ticks| (ticks, ticks + 1));
+    let (first_election, election_end) = tuning.election_ticks.map_or(drawn, |ticks| (ticks, ticks + 1));
     let heartbeat = ticks(config.heartbeat_interval);
-    Timing { heartbeat, election, election_end, pre_vote: config.pre_vote }
+    Timing { heartbeat, election: shortest, first_election, election_end, pre_vote: config.pre_vote }
 }
 
 impl Store for Node {

@@ -44,6 +44,20 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Starts one more process that takes itself for a member: its name and URLs, but new data and ports of its own.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn stranger(&self, index: usize, flags: &[&str]) -> Result<Server, StartFailure> {
+        let failed = |error: std::io::Error| StartFailure(error.to_string());
+        let listen = format!("--listen-peer-urls=http://{}", free_port().map_err(failed)?);
+        let mut stranger = self.members[index].twin().map_err(failed)?;
+        stranger.add_flags(&[listen.as_str()]);
+        stranger.add_flags(flags);
+        stranger.spawn().map_err(failed)?;
+        Ok(stranger)
+    }
+
     /// Starts a member again with its flags and its data, without waiting for it.
     ///
     /// # Errors

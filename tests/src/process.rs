@@ -86,6 +86,23 @@ impl Server {
         Ok(Self { program, arguments, directory, client, child: None })
     }
 
+    /// A server of the same flags that was never started, with a directory and a client port of its own.
+    pub(crate) fn twin(&self) -> io::Result<Self> {
+        let (directory, client) = (TempDir::with_prefix(self.program.name())?, free_port()?);
+        let (program, arguments) = (self.program, self.arguments.clone());
+        let mut twin = Self { program, arguments, directory, client, child: None };
+        // Of a flag that is given twice, the last counts.
+        let data = format!("--data-dir={}", twin.data().display());
+        let [listen, advertise] = ["listen", "advertise"].map(|what| format!("--{what}-client-urls=http://{client}"));
+        twin.add_flags(&[data.as_str(), listen.as_str(), advertise.as_str()]);
+        Ok(twin)
+    }
+
+    /// Flags for the next start.
+    pub(crate) fn add_flags(&mut self, flags: &[&str]) {
+        self.arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
+    }
+
     /// Starts the process again with the same flags and data, and waits until it serves.
     ///
     /// # Errors

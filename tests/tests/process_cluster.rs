@@ -96,3 +96,30 @@ async fn all_members_restart_together() {
     cluster.leader().await.unwrap();
     assert_eq!(cluster.agree().await.unwrap(), written);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_refused_with_one_line_on_both_sides() {
+    const REASON: &str = "wrong cluster token";
+    let cluster = Cluster::start(Program::MetaStore, 3, &[]).await.unwrap();
+    let leader = cluster.leader().await.unwrap();
+    let written = put_many(&cluster, leader, 0).await;
+    // The same flags but for the token, new data, and ports of its own: it calls the others, nobody calls it.
+    let stranger = cluster.stranger(leader, &["--initial-cluster-token=other"]).unwrap();
+    let deadline = Instant::now() + GRACE;
+    let refusals = |log: &str| log.lines().filter(|line| line.contains(REASON)).count();
+    let others: Vec<usize> = (0..3).filter(|&index| index != leader).collect();
+    let told = || others.iter().all(|&index| refusals(&cluster.members[index].log()) > 0);
+    while !(told() && refusals(&stranger.log()) >= others.len()) {
+        assert!(Instant::now() < deadline, "{}", stranger.log_tail());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // It tries again and again meanwhile.
+    put_many(&cluster, leader, 1).await;
+    for &index in &others {
+        // Its lanes are two connections of one caller.
+        assert_eq!(refusals(&cluster.members[index].log()), 1, "member {index}");
+    }
+    assert_eq!(refusals(&stranger.log()), others.len(), "{}", stranger.log_tail());
+    drop(stranger);
+    assert_eq!(cluster.agree().await.unwrap(), 2 * written);
+}

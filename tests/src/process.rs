@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::binary::Program;
 use crate::http;
+use crate::small_disk::SmallDisk;
 
 /// A start takes milliseconds; this long only on an overloaded machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -37,6 +38,7 @@ pub struct Server {
     arguments: Vec<String>,
     directory: TempDir,
     client: SocketAddr,
+    disk: Option<SmallDisk>,
     child: Option<Child>,
 }
 
@@ -55,6 +57,25 @@ impl Server {
             }
         }
         Err(last)
+    }
+
+    /// Like [`Server::start`], with the data on a filesystem of its own of so many megabytes. `None`, having said so,
+    /// where this user cannot mount one.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_on_small_disk(
+        program: Program,
+        megabytes: u32,
+        flags: &[&str],
+    ) -> Result<Option<Self>, StartFailure> {
+        let mut server = Self::alone(program, flags).map_err(|error| StartFailure(error.to_string()))?;
+        let data = server.data();
+        fs::create_dir(&data).map_err(|error| StartFailure(error.to_string()))?;
+        let Some(disk) = SmallDisk::mount(&data, megabytes) else { return Ok(None) };
+        server.disk = Some(disk);
+        server.restart().await?;
+        Ok(Some(server))
     }
 
     fn alone(program: Program, flags: &[&str]) -> io::Result<Self> {
@@ -83,14 +104,14 @@ impl Server {
             format!("--initial-cluster={initial_cluster}"),
         ];
         arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
-        Ok(Self { program, arguments, directory, client, child: None })
+        Ok(Self { program, arguments, directory, client, disk: None, child: None })
     }
 
     /// A server of the same flags that was never started, with a directory and a client port of its own.
     pub(crate) fn twin(&self) -> io::Result<Self> {
         let (directory, client) = (TempDir::with_prefix(self.program.name())?, free_port()?);
         let (program, arguments) = (self.program, self.arguments.clone());
-        let mut twin = Self { program, arguments, directory, client, child: None };
+        let mut twin = Self { program, arguments, directory, client, child: None, disk: None };
         // Of a flag that is given twice, the last counts.
         let data = format!("--data-dir={}", twin.data().display());
         let [listen, advertise] = ["listen", "advertise"].map(|what| format!("--{what}-client-urls=http://{client}"));
@@ -125,12 +146,9 @@ impl Server {
     /// Starts the process without waiting for anything.
     pub(crate) fn spawn(&mut self) -> io::Result<()> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
-        let child = Command::new(self.program.path())
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
+        let path = self.program.path();
+        let mut command = self.disk.as_ref().map_or_else(|| Command::new(&path), |disk| disk.command(&path));
+        let child = command.args(&self.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.child = Some(child);
         Ok(())
     }
@@ -236,6 +254,12 @@ impl Server {
     #[must_use]
     pub const fn client(&self) -> SocketAddr {
         self.client
+    }
+
+    /// The filesystem of its own that the data is on, if it was started so.
+    #[must_use]
+    pub const fn disk(&self) -> Option<&SmallDisk> {
+        self.disk.as_ref()
     }
 
     /// The data directory.

@@ -79,7 +79,7 @@ pub(super) fn encode(mut message: Message) -> peer::Message {
 }
 
 /// What a peer has sent; `None` for a kind that this version does not know.
-pub(crate) fn decode(message: peer::Message, from: MemberId, to: MemberId) -> Option<Message> {
+pub(crate) fn decode(message: &peer::Message, from: MemberId, to: MemberId) -> Option<Message> {
     let (msg_type, _) = KINDS.into_iter().find(|(_, own)| i32::from(*own) == message.kind)?;
     let entries = message.entries.iter().map(decode_entry).collect::<Option<Vec<_>>>()?;
     let mut decoded = Message::default();
@@ -132,7 +132,7 @@ mod tests {
             let sent = message(kind);
             let bytes = encode(sent.clone()).encode_to_vec();
             let arrived = peer::Message::decode(&*bytes).unwrap();
-            assert_eq!(decode(arrived, MemberId(10), MemberId(11)).unwrap(), sent);
+            assert_eq!(decode(&arrived, MemberId(10), MemberId(11)).unwrap(), sent);
         }
     }
 
@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(Lane::of(&message(kind)), None);
         }
         let unknown = peer::Message { kind: 99, ..peer::Message::default() };
-        assert!(decode(unknown, MemberId(1), MemberId(2)).is_none());
+        assert!(decode(&unknown, MemberId(1), MemberId(2)).is_none());
     }
 
     #[test]

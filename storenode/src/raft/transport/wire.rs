@@ -150,6 +150,7 @@ mod tests {
         let buffer = Bytes::from(vec![7; 1 << 16]);
         let entry = peer::Entry { data: buffer.slice(10..20), ..peer::Entry::default() };
         let kept = decode_entry(&entry).unwrap();
+        drop(entry);
         assert!(buffer.is_unique(), "the entry keeps the whole buffer alive");
         assert_eq!(kept.data, [7; 10].as_slice());
     }

@@ -42,7 +42,12 @@ impl Seeds {
         env::var_os("METASTORE_SEED").is_some()
     }
 
-    fn range(self) -> Range<u64> {
+    /// The seeds to run.
+    ///
+    /// # Panics
+    /// When the one seed asked for is no number.
+    #[must_use]
+    pub fn range(self) -> Range<u64> {
         let chosen = env::var("METASTORE_SEED").ok();
         match chosen.map(|seed| seed.parse::<u64>().expect("METASTORE_SEED is a number")) {
             Some(seed) => seed..seed + 1,

@@ -12,22 +12,28 @@ use super::history::History;
 
 /// How much of each kind was seen.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seen {
-    pub(crate) events: usize,
-    pub(crate) progress: usize,
-    pub(crate) compacted: usize,
+pub struct Seen {
+    /// Revisions of watches.
+    pub events: usize,
+    /// Notifications of progress.
+    pub progress: usize,
+    /// Watches that ended as compacted.
+    pub compacted: usize,
     /// Events of a watch that was catching up.
-    pub(crate) late: usize,
-    /// Feeds that lagged at the node, and watches that waited for history, at each step.
-    pub(crate) lagging_feeds: usize,
-    pub(crate) slow_watches: usize,
-    /// Steps at which a covering feed served ranges, and worlds in which the last of them got their own feeds.
-    pub(crate) covered: usize,
-    pub(crate) uncovered: usize,
+    pub late: usize,
+    /// Feeds that lagged at the node, added up over all steps.
+    pub lagging_feeds: usize,
+    /// Watches that waited for history, added up over all steps.
+    pub slow_watches: usize,
+    /// Steps at which a covering feed served ranges.
+    pub covered: usize,
+    /// Worlds in which the last ranges of a covering feed got their own feeds.
+    pub uncovered: usize,
 }
 
 impl Seen {
-    pub(crate) fn add(&mut self, other: &Self) {
+    /// Adds another world.
+    pub fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.progress += other.progress;
         self.compacted += other.compacted;
@@ -39,12 +45,12 @@ impl Seen {
     }
 }
 
-pub(crate) struct Checker {
+pub(super) struct Checker {
     history: Arc<History>,
     /// Creations and cancellations not answered yet, with the revision at which they were asked.
     asked: VecDeque<(StreamRequest, Revision)>,
     watches: BTreeMap<i64, Watched>,
-    pub(crate) seen: Seen,
+    pub(super) seen: Seen,
 }
 
 struct Watched {
@@ -57,17 +63,17 @@ struct Watched {
 }
 
 impl Checker {
-    pub(crate) fn new(history: Arc<History>) -> Self {
+    pub(super) fn new(history: Arc<History>) -> Self {
         Self { history, asked: VecDeque::new(), watches: BTreeMap::new(), seen: Seen::default() }
     }
 
-    pub(crate) fn asked(&mut self, request: &StreamRequest) {
+    pub(super) fn asked(&mut self, request: &StreamRequest) {
         if matches!(request, StreamRequest::Create(_) | StreamRequest::Cancel(_)) {
             self.asked.push_back((request.clone(), self.history.revision()));
         }
     }
 
-    pub(crate) fn check(&mut self, output: &Output) {
+    pub(super) fn check(&mut self, output: &Output) {
         match output {
             Output::Created { watch_id, revision } => {
                 let create = self.next_create(*revision);
@@ -91,7 +97,7 @@ impl Checker {
                 assert!(self.watches.remove(watch_id).is_some(), "{output:?}: no such watch");
             }
             Output::Compacted { watch_id, compacted } => {
-                let watched = self.watches.get_mut(watch_id).unwrap();
+                let watched = self.watches.get_mut(watch_id).expect("only watches that were created end");
                 assert!(!watched.ended && watched.next < *compacted, "{output:?}: nothing was lost");
                 assert!(*compacted <= self.history.compacted(), "{output:?}");
                 watched.ended = true;
@@ -99,7 +105,7 @@ impl Checker {
             }
             Output::Progress { watch_id, revision } => self.check_progress(*watch_id, *revision),
             Output::Events { watch_id, revision, events, .. } => {
-                let events = WatchResponse::decode(&events[..]).unwrap().events;
+                let events = WatchResponse::decode(&events[..]).expect("events are encoded as etcd does").events;
                 self.check_events(*watch_id, *revision, &events);
             }
         }
@@ -131,7 +137,7 @@ impl Checker {
         assert!(!self.watches.is_empty() && revision <= self.history.revision());
         let ids: Vec<i64> = watch_id.map_or_else(|| self.watches.keys().copied().collect(), |id| vec![id]);
         for id in ids {
-            let watched = self.watches.get_mut(&id).unwrap();
+            let watched = self.watches.get_mut(&id).expect("only watches that were created progress");
             assert!(!watched.ended, "progress {revision} over watch {id}, which ended");
             assert!(
                 watched.create.start.unwrap_or_default() <= revision,
@@ -146,7 +152,7 @@ impl Checker {
     }
 
     fn check_events(&mut self, watch_id: i64, revision: Revision, events: &[Event]) {
-        let watched = self.watches.get_mut(&watch_id).unwrap();
+        let watched = self.watches.get_mut(&watch_id).expect("only watches that were created have events");
         assert!(!watched.ended && !events.is_empty());
         for group in events.chunk_by(|a, b| a.kv.mod_revision() == b.kv.mod_revision()) {
             let (expected, list) = watched.missing(&self.history).expect("an event that never happened");
@@ -162,17 +168,17 @@ impl Checker {
     }
 
     /// The watches that the stream has.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = i64> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = i64> {
         self.watches.keys().copied()
     }
 
-    pub(crate) fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         let unanswered = |(request, _): &(StreamRequest, Revision)| matches!(request, StreamRequest::Create(_));
         !self.asked.iter().any(unanswered)
             && self.watches.values().all(|watched| watched.ended || watched.missing(&self.history).is_none())
     }
 
-    pub(crate) fn assert_complete(&self) {
+    pub(super) fn assert_complete(&self) {
         for (id, watched) in self.watches.iter().filter(|(_, watched)| !watched.ended) {
             if let Some((revision, _)) = watched.missing(&self.history) {
                 panic!("watch {id} never got {revision}; compacted is {}", self.history.compacted());

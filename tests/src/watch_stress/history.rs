@@ -11,33 +11,33 @@ use storenode::state::{ChangePage, Changes};
 const LARGE: usize = 2200 << 10;
 
 /// Every change, whether compacted or not.
-pub(crate) struct History {
+pub(super) struct History {
     inner: Mutex<(Vec<Changes>, Revision)>,
     page_revisions: usize,
 }
 
 /// The node's view: what is compacted is refused.
-pub(crate) struct Shared(pub(crate) Arc<History>);
+pub(super) struct Shared(pub(super) Arc<History>);
 
 impl History {
-    pub(crate) fn new(page_revisions: usize) -> Self {
+    pub(super) fn new(page_revisions: usize) -> Self {
         Self { inner: Mutex::new((Vec::new(), Revision(-1))), page_revisions }
     }
 
-    pub(crate) fn revision(&self) -> Revision {
+    pub(super) fn revision(&self) -> Revision {
         Revision(self.inner.lock().0.len() as i64 + 1)
     }
 
-    pub(crate) fn compacted(&self) -> Revision {
+    pub(super) fn compacted(&self) -> Revision {
         self.inner.lock().1
     }
 
-    pub(crate) fn published(&self) -> Stamp {
+    pub(super) fn published(&self) -> Stamp {
         Stamp { revision: self.revision(), ..Stamp::default() }
     }
 
     /// The next revision: one to three keys put or deleted.
-    pub(crate) fn apply(&self, random: &mut StdRng) -> Changes {
+    pub(super) fn apply(&self, random: &mut StdRng) -> Changes {
         let history = &mut self.inner.lock().0;
         let revision = Revision(history.len() as i64 + 2);
         let first = random.random_range(0..8);
@@ -61,7 +61,7 @@ impl History {
         changes
     }
 
-    pub(crate) fn compact(&self, revision: Revision) -> bool {
+    pub(super) fn compact(&self, revision: Revision) -> bool {
         let compacted = &mut self.inner.lock().1;
         let moves = revision > *compacted;
         *compacted = revision.max(*compacted);
@@ -69,7 +69,7 @@ impl History {
     }
 
     /// The first revision from `next` on that has events in the range, and these.
-    pub(crate) fn next_matching(&self, next: Revision, matches: impl Fn(&Event) -> bool) -> Option<Changes> {
+    pub(super) fn next_matching(&self, next: Revision, matches: impl Fn(&Event) -> bool) -> Option<Changes> {
         let history = &self.inner.lock().0;
         let first = usize::try_from((next.0 - 2).max(0)).unwrap_or(0);
         history.iter().skip(first).find_map(|changes| {

@@ -9,7 +9,7 @@ use internal_proto::{
 use tokio::sync::{Notify, mpsc};
 
 #[derive(Default)]
-pub(crate) struct Faults {
+pub(super) struct Faults {
     paused: AtomicBool,
     generation: AtomicU64,
     changed: Notify,
@@ -17,22 +17,22 @@ pub(crate) struct Faults {
 
 impl Faults {
     /// What is on the way over the present link is lost.
-    pub(crate) fn drop_link(&self) {
+    pub(super) fn drop_link(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_waiters();
     }
 
     /// Batches stay where they are.
-    pub(crate) fn pause(&self, paused: bool) {
+    pub(super) fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);
         self.changed.notify_waiters();
     }
 }
 
 /// A node of which nothing but watches is asked.
-pub(crate) struct NodeStore {
-    pub(crate) hub: storenode::watch::Hub,
-    pub(crate) faults: Arc<Faults>,
+pub(super) struct NodeStore {
+    pub(super) hub: storenode::watch::Hub,
+    pub(super) faults: Arc<Faults>,
 }
 
 impl Store for NodeStore {

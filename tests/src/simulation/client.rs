@@ -6,6 +6,7 @@
 //!   session  query at any member, once it has the revision this client saw last
 //! ```
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use internal_proto::{
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IteratorRandom as _;
+use storenode::Node;
 
 use super::cluster::Cluster;
 use super::history::{Action, History, Outcome};
@@ -25,8 +27,10 @@ use super::pending::Pending;
 
 /// Few, so that clients meet.
 const KEYS: u32 = 5;
-/// After so long a client takes the outcome as unknown.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How probable it is that a client takes somebody else for the leader.
+const OUTDATED: f64 = 0.2;
+/// After so many milliseconds a client takes the outcome as unknown.
+const PATIENCE: Range<u64> = 300..2_500;
 
 /// One client.
 pub struct Client {
@@ -79,6 +83,8 @@ impl Client {
         let progress = self.look(&mut under_way, cluster, random);
         match progress {
             Progress::Waiting if cluster.now() < under_way.until => self.under_way = Some(under_way),
+            // A gateway beside a node that stands still may well stay with it.
+            Progress::Waiting if random.random() => {}
             Progress::Waiting => self.target = random.random_range(0..cluster.size()),
             Progress::Finished(outcome) => {
                 self.learn(&under_way.action, &outcome);
@@ -88,6 +94,9 @@ impl Client {
     }
 
     fn start(&mut self, cluster: &Cluster, random: &mut SmallRng, history: &mut History) {
+        if random.random_bool(OUTDATED) {
+            self.target = random.random_range(0..cluster.size());
+        }
         let Some(node) = cluster.node(self.target) else {
             self.target = random.random_range(0..cluster.size());
             return;
@@ -98,17 +107,18 @@ impl Client {
                 let answer = cluster.machines[self.target].submit(&[operation]).pop();
                 Stage::Write(answer.expect("one answer for one write"))
             }
-            None if random.random() => Stage::Barrier(Pending::new(node.barrier())),
+            None if random.random_bool(0.8) => Stage::Barrier(Pending::new(node.barrier())),
             None => {
                 let freshness = Freshness { revision: history.floor(), ..Freshness::default() };
-                match query(cluster, random, &action, freshness) {
+                match any_running(cluster, random).and_then(|node| query(node, &action, freshness)) {
                     Some(answer) => Stage::Query(answer),
                     None => return,
                 }
             }
         };
         let number = history.start(action.clone());
-        self.under_way = Some(UnderWay { number, action, until: cluster.now() + PATIENCE, stage });
+        let until = cluster.now() + Duration::from_millis(random.random_range(PATIENCE));
+        self.under_way = Some(UnderWay { number, action, until, stage });
     }
 
     fn choose(&self, random: &mut SmallRng, number: usize) -> Action {
@@ -137,7 +147,10 @@ impl Client {
                 None => Progress::Waiting,
                 Some(Ok(barrier)) => {
                     let freshness = Freshness { applied: barrier.index, ..Freshness::default() };
-                    if let Some(answer) = query(cluster, random, &under_way.action, freshness) {
+                    // A gateway has both from the same node where it can, or each from another.
+                    let same = cluster.node(self.target).filter(|_| random.random_bool(0.7));
+                    let node = same.or_else(|| any_running(cluster, random));
+                    if let Some(answer) = node.and_then(|node| query(node, &under_way.action, freshness)) {
                         under_way.stage = Stage::Query(answer);
                         return self.look(under_way, cluster, random);
                     }
@@ -209,14 +222,12 @@ fn operation(action: &Action) -> Option<Operation> {
     })
 }
 
-/// Asks any running member.
-fn query(
-    cluster: &Cluster,
-    random: &mut SmallRng,
-    action: &Action,
-    freshness: Freshness,
-) -> Option<Pending<Result<Answer, Error>>> {
-    let node = (0..cluster.size()).filter_map(|index| cluster.node(index)).choose(random)?;
+fn any_running<'a>(cluster: &'a Cluster, random: &mut SmallRng) -> Option<&'a Node> {
+    (0..cluster.size()).filter_map(|index| cluster.node(index)).choose(random)
+}
+
+/// Asks a member for what an action reads; `None` for a write.
+fn query(node: &Node, action: &Action, freshness: Freshness) -> Option<Pending<Result<Answer, Error>>> {
     let Action::Get { key } = action else { return None };
     let request = RangeRequest { range: KeyRange::single(key.clone()), ..RangeRequest::default() };
     Some(Pending::new(node.query(Request::Range(request), freshness)))

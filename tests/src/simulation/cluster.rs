@@ -25,6 +25,10 @@ use super::pending::Pending;
 const TUNING: Tuning = Tuning { segment_bytes: 64 << 10, bytes_between_checkpoints: u64::MAX, election_ticks: None };
 /// The shortest election timeout, in ticks.
 const ELECTION_TICKS: usize = 100;
+/// How fast the slowest and the fastest clock go.
+const SLOWEST_CLOCK: f64 = 0.9;
+/// As [`SLOWEST_CLOCK`].
+pub const FASTEST_CLOCK: f64 = 1.1;
 /// Between the timeouts of two members, so that two candidates do not meet for ever.
 const ELECTION_STEP: usize = 20;
 
@@ -37,7 +41,7 @@ pub struct Cluster {
     now: Duration,
     /// How fast each machine's clock goes.
     drift: Vec<f64>,
-    /// Until when a machine does nothing; and whether its clock stands still as well.
+    /// Until when a machine does nothing; and whether it is suspended as a whole, its clock and connections with it.
     paused: Vec<Option<(Duration, bool)>>,
     leaders: BTreeMap<Term, MemberId>,
     random: SmallRng,
@@ -54,7 +58,7 @@ impl Cluster {
             Machine::new(*id, &members, disk_seed, TUNING, Arc::new(Way(Arc::clone(&network))))
         };
         let machines: Vec<_> = members.iter().map(|id| machine(id, random.random())).collect();
-        let drift = members.iter().map(|_| random.random_range(0.9..1.1)).collect();
+        let drift = members.iter().map(|_| random.random_range(SLOWEST_CLOCK..FASTEST_CLOCK)).collect();
         let paused = members.iter().map(|_| None).collect();
         Self { machines, network, now: Duration::ZERO, drift, paused, leaders: BTreeMap::new(), random }
     }
@@ -102,20 +106,37 @@ impl Cluster {
     /// # Errors
     /// Why its node cannot start.
     pub fn start(&mut self, index: usize) -> Result<(), String> {
-        let jitter = self.random.random_range(0..ELECTION_STEP / 2);
+        let jitter = self.random.random_range(0..ELECTION_STEP);
         let machine = &mut self.machines[index];
         machine.tuning.election_ticks = Some(ELECTION_TICKS + index * ELECTION_STEP + jitter);
         machine.start().map_err(|error| format!("member {} does not start: {error}", index + 1))
     }
 
-    /// Stops a machine's work for a while, with its clock or without.
-    pub fn pause(&mut self, index: usize, by: Duration, with_clock: bool) {
-        self.paused[index] = Some((self.now + by, with_clock));
+    /// Cuts the way from one member to another.
+    pub fn cut(&self, from: usize, to: usize) {
+        let member = |index: usize| MemberId(index as u64 + 1);
+        self.network.lock().cut(member(from), member(to));
+    }
+
+    /// Stops a machine's work for a while. One that is `suspended` as a whole does not know afterwards that time has
+    /// passed, and what was sent to it meanwhile is lost.
+    pub fn pause(&mut self, index: usize, by: Duration, suspended: bool) {
+        self.paused[index] = Some((self.now + by, suspended));
     }
 
     /// Everybody works again.
     pub fn resume_all(&mut self) {
         self.paused.fill(None);
+    }
+
+    fn is_suspended(&self, index: usize) -> bool {
+        matches!(self.paused[index], Some((_, true)))
+    }
+
+    /// Who leads the latest term that had a leader.
+    #[must_use]
+    pub fn latest_leader(&self) -> Option<usize> {
+        self.leaders.last_key_value().map(|(_, leader)| self.index_of(*leader))
     }
 
     /// Moves everything on by a moment. Machines whose nodes stopped in it, with the reasons.
@@ -127,13 +148,14 @@ impl Cluster {
         self.now += moment;
         for index in 0..self.size() {
             self.paused[index] = self.paused[index].filter(|(until, _)| *until > self.now);
-            if !matches!(self.paused[index], Some((_, true))) {
+            if !self.is_suspended(index) {
                 self.machines[index].clock.advance(moment.mul_f64(self.drift[index]));
             }
         }
         let arrived = self.network.lock().advance(moment);
         for message in arrived {
-            if let Some(node) = self.node(self.index_of(message.to())) {
+            let to = self.index_of(message.to());
+            if let Some(node) = self.node(to).filter(|_| !self.is_suspended(to)) {
                 node.deliver(message);
             }
         }
@@ -158,7 +180,10 @@ impl Cluster {
     }
 
     /// The term of a member and whom it takes for its leader; `None` if it does not run.
-    fn belief(&self, index: usize) -> Result<Option<(Term, Option<MemberId>)>, String> {
+    ///
+    /// # Errors
+    /// When it gives no status.
+    pub fn belief(&self, index: usize) -> Result<Option<(Term, Option<MemberId>)>, String> {
         let Some(node) = self.node(index) else { return Ok(None) };
         match Pending::new(node.query(Request::Status, Freshness::default())).poll() {
             Some(Ok(Answer { response: Response::Status(status), stamp })) => Ok(Some((stamp.term, status.leader))),

@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use internal_proto::MemberId;
+use internal_proto::Term;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::client::Client;
 use super::cluster::Cluster;
 use super::history::History;
+use super::lease_holder::LeaseHolder;
 use super::network::Quality;
 use super::pending::runtime;
 use super::replicas::{equal_each_other, history};
@@ -21,7 +22,12 @@ use super::replicas::{equal_each_other, history};
 const TROUBLE: Duration = Duration::from_secs(40);
 /// The time that a cluster without faults may take to agree.
 const RECOVERY: Duration = Duration::from_secs(60);
-const CLIENTS: usize = 5;
+/// The longest time for which a machine without power is off.
+const MAX_OFF: Duration = Duration::from_secs(2);
+/// As long, where the power flickers.
+const MAX_FLICKER: Duration = Duration::from_millis(20);
+const CLIENTS: usize = 8;
+const LEASE_HOLDERS: i64 = 2;
 
 /// What a run went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +46,10 @@ pub struct ClusterTally {
     pub partitions: u64,
     /// How often a machine stood still.
     pub pauses: u64,
+    /// How often a member lost its power in an election.
+    pub interrupted_elections: u64,
+    /// Leases that clients were granted.
+    pub leases: u64,
 }
 
 impl ClusterTally {
@@ -52,6 +62,8 @@ impl ClusterTally {
         self.blackouts += other.blackouts;
         self.partitions += other.partitions;
         self.pauses += other.pauses;
+        self.interrupted_elections += other.interrupted_elections;
+        self.leases += other.leases;
     }
 }
 
@@ -59,17 +71,24 @@ impl ClusterTally {
 pub struct ClusterRun {
     cluster: Cluster,
     clients: Vec<Client>,
+    lease_holders: Vec<LeaseHolder>,
     history: History,
     /// When each machine that is off starts again.
     restarts: Vec<Option<Duration>>,
+    /// The latest term of each member that was seen.
+    terms: Vec<Term>,
+    /// How probable a fault is at a step: where they are rare, what one begins is not undone by the next.
+    fault_rate: f64,
+    /// As much for the power of a member that has just voted.
+    flicker_rate: f64,
     random: SmallRng,
     tally: ClusterTally,
 }
 
 impl ClusterRun {
-    /// Nothing has run. With `ignore_syncs` no disk makes anything durable: a planted defect.
+    /// Nothing has run.
     #[must_use]
-    pub fn new(seed: u64, size: u64, ignore_syncs: bool) -> Self {
+    pub fn new(seed: u64, size: u64) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
         let quality = Quality {
             lost: random.random_range(0.0..0.1),
@@ -77,10 +96,22 @@ impl ClusterRun {
             max_delay: Duration::from_millis(random.random_range(1..80)),
         };
         let cluster = Cluster::new(seed, size, quality);
-        cluster.machines.iter().for_each(|machine| machine.disk.ignore_syncs(ignore_syncs));
         let clients = (0..CLIENTS).map(|_| Client::new(random.random_range(0..cluster.size()))).collect();
+        let lease_holders = (1..=LEASE_HOLDERS).map(|number| LeaseHolder::new(number, 0)).collect();
         let restarts = cluster.machines.iter().map(|_| None).collect();
-        Self { cluster, clients, history: History::default(), restarts, random, tally: ClusterTally::default() }
+        let terms = vec![Term(0); cluster.size()];
+        Self {
+            cluster,
+            clients,
+            lease_holders,
+            history: History::default(),
+            restarts,
+            terms,
+            fault_rate: random.random_range(0.005..0.03),
+            flicker_rate: if random.random() { 0.3 } else { 0.0 },
+            random,
+            tally: ClusterTally::default(),
+        }
     }
 
     /// Runs to the end and judges.
@@ -94,7 +125,7 @@ impl ClusterRun {
             self.cluster.start(index)?;
         }
         while self.cluster.now() < TROUBLE {
-            if self.random.random_bool(0.02) {
+            if self.random.random_bool(self.fault_rate) {
                 self.fault();
             }
             self.step(true)?;
@@ -109,6 +140,7 @@ impl ClusterRun {
         self.judge()?;
         (self.tally.writes, self.tally.reads) = self.history.finished();
         self.tally.terms = self.cluster.terms_led();
+        self.tally.leases = self.lease_holders.iter().map(LeaseHolder::granted).sum();
         Ok(self.tally)
     }
 
@@ -117,7 +149,10 @@ impl ClusterRun {
             if !reason.contains("the power is off") {
                 return Err(format!("member {} stopped: {reason}", index + 1));
             }
-            self.lose_power(index);
+            self.lose_power(index, MAX_OFF);
+        }
+        if may_start {
+            self.interrupt_elections()?;
         }
         for index in 0..self.cluster.size() {
             if self.restarts[index].is_some_and(|at| at <= self.cluster.now()) {
@@ -129,6 +164,9 @@ impl ClusterRun {
             let may_start = may_start && self.random.random_bool(0.3);
             client.step(&self.cluster, &mut self.random, &mut self.history, may_start);
         }
+        for holder in &mut self.lease_holders {
+            holder.step(&self.cluster, &mut self.random, may_start)?;
+        }
         Ok(())
     }
 
@@ -137,40 +175,71 @@ impl ClusterRun {
         match self.random.random_range(0..12) {
             0..3 => self.partition(),
             3..6 => self.cluster.network.lock().heal(),
-            6..8 => {
-                let by = Duration::from_millis(self.random.random_range(50..3_000));
-                self.cluster.pause(index, by, self.random.random());
-                self.tally.pauses += 1;
-            }
+            6..8 => self.pause(index),
             8..10 if self.cluster.node(index).is_some() => {
                 self.cluster.machines[index].disk.cut_power_after(self.random.random_range(0..10));
             }
-            10 => self.lose_power(index),
+            10 => self.lose_power(index, MAX_OFF),
             11 if self.random.random_bool(0.3) => {
-                (0..self.cluster.size()).for_each(|index| self.lose_power(index));
+                (0..self.cluster.size()).for_each(|index| self.lose_power(index, MAX_OFF));
                 self.tally.blackouts += 1;
             }
             _ => {}
         }
     }
 
-    fn lose_power(&mut self, index: usize) {
+    /// Any machine stands still, but most often the leader: who woke up and has not heard of its successor yet must
+    /// not answer as if it still led.
+    fn pause(&mut self, index: usize) {
+        let leader = self.cluster.latest_leader().filter(|_| self.random.random());
+        // Long enough for a successor, or for anything else.
+        let shortest = if leader.is_some() { 1_000 } else { 50 };
+        let by = Duration::from_millis(self.random.random_range(shortest..5_000));
+        let index = leader.unwrap_or(index);
+        self.cluster.pause(index, by, self.random.random());
+        if self.random.random() {
+            (0..self.cluster.size()).for_each(|other| self.cluster.cut(index, other));
+            (0..self.cluster.size()).for_each(|other| self.cluster.cut(other, index));
+        }
+        self.tally.pauses += 1;
+    }
+
+    /// The power of a member that has just voted flickers: it must not vote again in that term. Often nobody hears of
+    /// the candidate any more, so that the next one stands in the same term.
+    fn interrupt_elections(&mut self) -> Result<(), String> {
+        for index in 0..self.cluster.size() {
+            let Some((term, leader)) = self.cluster.belief(index)? else { continue };
+            let before = std::mem::replace(&mut self.terms[index], term);
+            if term == before || leader.is_some() || !self.random.random_bool(self.flicker_rate) {
+                continue;
+            }
+            self.lose_power(index, MAX_FLICKER);
+            self.tally.interrupted_elections += 1;
+            if self.random.random() {
+                let candidates = (0..self.cluster.size()).filter(|other| *other != index && self.terms[*other] == term);
+                for candidate in candidates {
+                    (0..self.cluster.size()).for_each(|other| self.cluster.cut(candidate, other));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lose_power(&mut self, index: usize, max_off: Duration) {
         self.cluster.machines[index].lose_power();
-        let off = Duration::from_millis(self.random.random_range(0..2_000));
+        let off = max_off.mul_f64(self.random.random());
         self.restarts[index] = Some(self.cluster.now() + off);
         self.tally.power_losses += 1;
     }
 
     /// Cuts some members off the others, now and then in one direction only.
     fn partition(&mut self) {
-        let size = self.cluster.size() as u64;
         let one_way = self.random.random_bool(0.3);
-        let apart: Vec<bool> = (0..size).map(|_| self.random.random_bool(0.4)).collect();
-        let mut network = self.cluster.network.lock();
-        for (from, from_apart) in (1..=size).zip(&apart) {
-            for (to, to_apart) in (1..=size).zip(&apart) {
+        let apart: Vec<bool> = (0..self.cluster.size()).map(|_| self.random.random_bool(0.4)).collect();
+        for (from, from_apart) in apart.iter().enumerate() {
+            for (to, to_apart) in apart.iter().enumerate() {
                 if from_apart != to_apart && (*from_apart || !one_way) {
-                    network.cut(MemberId(from), MemberId(to));
+                    self.cluster.cut(from, to);
                 }
             }
         }
@@ -198,6 +267,7 @@ impl ClusterRun {
         let applied = |index: usize| nodes[index].reader().applied();
         nodes.len() == self.cluster.size()
             && self.clients.iter().all(Client::is_idle)
+            && self.lease_holders.iter().all(LeaseHolder::is_idle)
             && (1..nodes.len()).all(|index| applied(index) == applied(0))
             && self.cluster.everybody_knows_one_leader_of(applied(0).1)
     }

@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod cluster_faults;
 pub mod full_disk;
 pub mod history;
+pub mod lease_holder;
 pub mod machine;
 pub mod model;
 pub mod network;

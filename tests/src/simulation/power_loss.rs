@@ -71,12 +71,11 @@ pub struct PowerLossRun {
 }
 
 impl PowerLossRun {
-    /// Nothing has run. With `ignore_syncs` the disk makes nothing durable: a planted defect.
+    /// Nothing has run.
     #[must_use]
-    pub fn new(seed: u64, ignore_syncs: bool) -> Self {
+    pub fn new(seed: u64) -> Self {
         let member = MemberId(1);
         let machine = Machine::new(member, &[member], seed, TUNING, Arc::new(NoPeers));
-        machine.disk.ignore_syncs(ignore_syncs);
         Self {
             machine,
             model: Model::default(),

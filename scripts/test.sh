@@ -15,6 +15,10 @@ trap 'rm -rf "$work"' EXIT
 {
     status=0
     cargo test --release --workspace --locked --no-fail-fast "$@" 2>&1 || status=$?
+    if [ "${METASTORE_TEST_ALL:-}" = 1 ]; then
+        # Built apart, so that no program ever holds a planted fault.
+        cargo test --release --workspace --locked --features tests/planted-faults --test planted_faults 2>&1 || status=$?
+    fi
     echo "$status" >"$work/status"
 } | tee "$work/log"
 

@@ -12,6 +12,7 @@
 mod command;
 mod convert;
 mod error;
+mod fault;
 pub mod introduction;
 mod key_range;
 mod key_value;
@@ -25,6 +26,7 @@ mod watch;
 
 pub use command::{Command, Entry, EntryError, LeaseCheckpoint, Operation, Origin};
 pub use error::Error;
+pub use fault::Fault;
 pub use key_range::{KeyRange, RangeEnd};
 pub use key_value::{Event, EventKind, KeyValue, KeyValueFields, MalformedKeyValue};
 pub use range_index::RangeIndex;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use internal_proto::Revision;
+use internal_proto::{Fault, Revision};
 
 use super::cursor::{Create, Watch};
 use super::exchange::{Output, Refusal, StreamRequest};
@@ -89,7 +89,7 @@ impl StreamState {
         if self.ids.is_empty() || !self.is_synced(now.revision) {
             return;
         }
-        if self.is_drained() {
+        if self.is_drained() || Fault::EarlyProgress.is_planted() {
             self.controls.push_back(Output::Progress { watch_id: None, revision: now.revision });
         } else if self.owed < MAX_OWED {
             self.owed += 1;

@@ -15,7 +15,7 @@
 
 use std::collections::VecDeque;
 
-use internal_proto::{LogIndex, MemberId, Term};
+use internal_proto::{Fault, LogIndex, MemberId, Term};
 use raft::eraftpb::{ConfChangeV2, ConfState, Entry, HardState, Message, MessageType};
 use raft::{Config, RawNode, StateRole};
 
@@ -180,6 +180,9 @@ impl Core {
             }
             Input::Message(message) => self.receive(message),
             Input::Campaign => self.campaign(),
+            Input::Confirm(round) if Fault::StaleRead.is_planted() => {
+                outputs.push(Output::Readable(round, self.committed()));
+            }
             Input::Confirm(round) => self.node.read_index(round.encode()),
             Input::Unreachable(peer) => self.node.report_unreachable(peer.0),
             Input::LeaderGone => self.leader_gone(),
@@ -311,7 +314,8 @@ fn send(messages: Vec<Message>, outputs: &mut Vec<Output>) {
 
 /// A heartbeat's answer promises nothing about the disk and keeps the leader in office, so it leaves at once.
 fn split_by_durability(messages: Vec<Message>) -> (Vec<Message>, Vec<Message>) {
-    messages.into_iter().partition(|message| message.get_msg_type() == MessageType::MsgHeartbeatResponse)
+    let at_once = |message: &Message| message.get_msg_type() == MessageType::MsgHeartbeatResponse;
+    messages.into_iter().partition(|message| at_once(message) || Fault::AckBeforeSync.is_planted())
 }
 
 impl Round {

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use internal_proto::{LogIndex, MemberId, Term};
+use internal_proto::{Fault, LogIndex, MemberId, Term};
 use raft::eraftpb;
 
 use super::applier::decode;
@@ -183,7 +183,7 @@ fn core(
     let rest: Vec<_> = rest.into_iter().map(unlogged).collect();
     let mut hard_state = eraftpb::HardState::default();
     hard_state.term = recovered.hard_state.term.0;
-    hard_state.vote = recovered.hard_state.vote.0;
+    hard_state.vote = if Fault::ForgottenVote.is_planted() { 0 } else { recovered.hard_state.vote.0 };
     hard_state.commit = commit.0;
     let first = recovered.first;
     let origin = Origin { hard_state, conf_state: conf_state(state)?, first, applied, terms };

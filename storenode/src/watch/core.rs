@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use internal_proto::{FeedId, KeyRange, PageContent, RangeIndex, Revision, Stamp, WatchBatch, WatchCommand};
+use internal_proto::{Fault, FeedId, KeyRange, PageContent, RangeIndex, Revision, Stamp, WatchBatch, WatchCommand};
 use tokio::sync::Notify;
 
 use super::link::{self, Link, Page, Watcher, for_watcher};
@@ -211,6 +211,9 @@ impl Core {
         let current = self.stamp.revision;
         match outcome {
             Outcome::NotDone => link.fall_behind(feed, Revision(0)),
+            Outcome::Compacted(compacted) if Fault::EventLostAtCompaction.is_planted() => {
+                link.fall_behind(feed, compacted);
+            }
             Outcome::Compacted(compacted) => {
                 link.compacted(feed, compacted);
                 self.unsubscribe(id, feed);

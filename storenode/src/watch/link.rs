@@ -15,7 +15,7 @@ use std::mem;
 use std::sync::Arc;
 
 use internal_proto::{
-    Event, FeedEvents, FeedId, KeyRange, NowId, PageContent, PageId, Revision, WatchBatch, WatchPage,
+    Event, Fault, FeedEvents, FeedId, KeyRange, NowId, PageContent, PageId, Revision, WatchBatch, WatchPage,
 };
 use tokio::sync::Notify;
 
@@ -127,7 +127,9 @@ impl Link {
         let event = for_watcher(event, watcher.prev_kv);
         self.bytes += if weighed { size_of::<FeedEvents>() } else { event_bytes(&event) };
         match self.batch.events.get_mut(watcher.slot) {
-            Some(open) if open.feed == feed && open.revision == revision => open.events.push(event),
+            Some(open) if open.feed == feed && open.revision == revision && !Fault::SplitRevision.is_planted() => {
+                open.events.push(event);
+            }
             _ => {
                 watcher.slot = self.batch.events.len();
                 self.batch.events.push(FeedEvents { feed, revision, events: vec![event], last: true });

@@ -25,9 +25,9 @@ use super::pending::Pending;
 const TUNING: Tuning = Tuning { segment_bytes: 64 << 10, bytes_between_checkpoints: u64::MAX, election_ticks: None };
 /// The shortest election timeout, in ticks.
 const ELECTION_TICKS: usize = 100;
-/// How fast the slowest and the fastest clock go.
+/// How fast the slowest clock goes, beside the time outside.
 const SLOWEST_CLOCK: f64 = 0.9;
-/// As [`SLOWEST_CLOCK`].
+/// How fast the fastest clock goes.
 pub const FASTEST_CLOCK: f64 = 1.1;
 /// Between the timeouts of two members, so that two candidates do not meet for ever.
 const ELECTION_STEP: usize = 20;

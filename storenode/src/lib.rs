@@ -15,4 +15,5 @@ pub mod state;
 pub mod watch;
 
 pub use node::{Node, Passes, StartError, Surroundings, Tuning};
+pub use raft::log_stage::{Delay, LogPlace};
 pub use raft::transport::{NoPeers, PeerMessage, Transport};

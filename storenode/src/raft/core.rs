@@ -83,6 +83,15 @@ pub(crate) struct LogJob {
     pub(crate) entries: Vec<Entry>,
     /// Whether anything waits for it to be durable; otherwise it may stay buffered.
     pub(crate) must_sync: bool,
+    /// Whether anybody waits for `Input::Logged`: what need not be durable still has its turn.
+    pub(crate) awaited: bool,
+}
+
+impl LogJob {
+    /// Whether it only has its turn.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.hard_state.is_none() && !self.must_sync
+    }
 }
 
 /// One confirmation of leadership: made by the leader alone, never repeated.
@@ -123,6 +132,9 @@ pub(crate) struct Core {
     node: RawNode<Window>,
     /// Acknowledgements that wait until their Ready is durable.
     unsent: VecDeque<(ReadyNumber, Vec<Message>)>,
+    /// The last Ready taken, and the last one known durable.
+    taken: ReadyNumber,
+    durable: ReadyNumber,
     role: Role,
 }
 
@@ -158,7 +170,8 @@ impl Core {
         window.append(entries);
         let discard = slog::Logger::root(slog::Discard, slog::o!());
         let node = RawNode::new(&config, window, &discard)?;
-        Ok(Self { node, unsent: VecDeque::new(), role })
+        let (taken, durable) = Default::default();
+        Ok(Self { node, unsent: VecDeque::new(), taken, durable, role })
     }
 
     /// Takes one input in; what follows from it is pushed to `outputs`.
@@ -219,6 +232,11 @@ impl Core {
         self.node.raft.prs().is_singleton() && self.node.raft.promotable()
     }
 
+    /// Readies that are not known to be durable.
+    pub(crate) const fn readies_in_flight(&self) -> u64 {
+        self.taken.0 - self.durable.0
+    }
+
     /// The last index known to be committed.
     pub(crate) fn committed(&self) -> LogIndex {
         LogIndex(self.node.raft.raft_log.committed)
@@ -235,7 +253,7 @@ impl Core {
     }
 
     fn campaign(&mut self) {
-        if self.unsent.is_empty()
+        if self.readies_in_flight() == 0
             && let Err(error) = self.node.campaign()
         {
             tracing::debug!(%error, "raft refused to campaign");
@@ -243,6 +261,7 @@ impl Core {
     }
 
     fn logged(&mut self, number: ReadyNumber, outputs: &mut Vec<Output>) {
+        self.durable = number;
         self.node.on_persist_ready(number.0);
         while self.unsent.front().is_some_and(|(ready, _)| *ready <= number) {
             let (_, messages) = self.unsent.pop_front().expect("the front was just seen");
@@ -259,7 +278,11 @@ impl Core {
         send(ready.take_messages(), outputs);
         let (now, later) = split_by_durability(ready.take_persisted_messages());
         send(now, outputs);
-        self.unsent.push_back((number, later));
+        self.taken = number;
+        let awaited = ready.must_sync() || !later.is_empty();
+        if !later.is_empty() {
+            self.unsent.push_back((number, later));
+        }
         for read in ready.take_read_states() {
             outputs.push(Output::Readable(Round::decode(&read.request_ctx), LogIndex(read.index)));
         }
@@ -271,7 +294,7 @@ impl Core {
         let entries = ready.take_entries();
         self.node.mut_store().append(&entries);
         let hard_state = ready.hs().cloned();
-        outputs.push(Output::Log(LogJob { number, hard_state, entries, must_sync: ready.must_sync() }));
+        outputs.push(Output::Log(LogJob { number, hard_state, entries, must_sync: ready.must_sync(), awaited }));
         self.node.advance_append_async(ready);
     }
 

@@ -18,10 +18,11 @@ pub(crate) mod core;
 pub(crate) mod driver;
 pub(crate) mod fatal;
 pub(crate) mod inbox;
-mod log_stage;
+pub(crate) mod log_stage;
 pub(crate) mod member;
 pub(crate) mod membership;
 mod proposals;
+mod propose;
 pub(crate) mod recovery;
 #[cfg(test)]
 mod script;
@@ -29,6 +30,7 @@ pub(crate) mod shared;
 pub(crate) mod transport;
 mod window;
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -44,7 +46,7 @@ use barriers::Barriers;
 use core::Role;
 use driver::Driver;
 use inbox::Inbox;
-use log_stage::LogStage;
+use log_stage::{LogPlace, LogStage, LogWork};
 use member::{Clock, Member, Pace};
 use shared::Shared;
 use transport::Transport;
@@ -61,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pace: Pace,
     pub(crate) clock: Clock,
+    pub(crate) log_place: LogPlace,
 }
 
 impl Parts {
@@ -68,9 +71,10 @@ impl Parts {
     pub(crate) fn assemble(self) -> Driver {
         let recovery::Started { log, state, core, .. } = self.started;
         let (pace, shared) = (self.pace, self.shared);
+        let work = LogWork::new(log, Arc::clone(&self.clock));
         let member = Member {
             core,
-            log: LogStage::new(log),
+            log: LogStage::new(work, self.log_place, Arc::clone(&self.inbox)),
             applier: Applier::new(state, self.hub, self.lessor, Arc::clone(&shared), pace.election),
             shared,
             background: self.background,
@@ -79,6 +83,10 @@ impl Parts {
             pace,
             barriers: Barriers::default(),
             role: Role::default(),
+            committed: VecDeque::new(),
+            committed_bytes: 0,
+            held: VecDeque::new(),
+            pass_ends: (self.clock)(),
             clock: self.clock,
         };
         Driver::new(member, self.inbox)

@@ -15,14 +15,19 @@ use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng, SeedableRng};
-use storenode::{Node, Tuning};
+use storenode::{Delay, LogPlace, Node, Tuning};
 
 use super::machine::Machine;
 use super::network::{Network, Quality, Way};
 use super::pending::Pending;
 
 /// Nobody falls behind the log, as no member can give another a snapshot.
-const TUNING: Tuning = Tuning { segment_bytes: 64 << 10, bytes_between_checkpoints: u64::MAX, election_ticks: None };
+const TUNING: Tuning = Tuning {
+    segment_bytes: 64 << 10,
+    bytes_between_checkpoints: u64::MAX,
+    election_ticks: None,
+    log: LogPlace::Inline,
+};
 /// The shortest election timeout, in ticks.
 const ELECTION_TICKS: usize = 100;
 /// Between the timeouts of two members, so that two candidates do not meet for ever.
@@ -50,8 +55,12 @@ impl Cluster {
         let mut random = SmallRng::seed_from_u64(seed ^ 0xc1);
         let network = Arc::new(Mutex::new(Network::new(random.random(), quality)));
         let members: Vec<MemberId> = (1..=size).map(MemberId).collect();
+        // In every other cluster logs are done some passes later, as on threads of their own.
+        let most = random.random_range(0..8);
+        let log = |seed| if most % 2 == 1 { LogPlace::Deferred(Delay { seed, least: 0, most }) } else { TUNING.log };
         let machine = |id: &MemberId, disk_seed| {
-            Machine::new(*id, &members, disk_seed, TUNING, Arc::new(Way(Arc::clone(&network))))
+            let tuning = Tuning { log: log(disk_seed), ..TUNING };
+            Machine::new(*id, &members, disk_seed, tuning, Arc::new(Way(Arc::clone(&network))))
         };
         let machines: Vec<_> = members.iter().map(|id| machine(id, random.random())).collect();
         let drift = members.iter().map(|_| random.random_range(0.9..1.1)).collect();

@@ -102,6 +102,4 @@ fn a_follower_on_a_full_disk_stays_and_catches_up_when_there_is_space() {
         assert!(work.cluster.now() < Duration::from_secs(300), "the follower does not catch up");
     }
     assert_eq!(work.cluster.terms_led(), terms);
-
-
 }

@@ -103,7 +103,7 @@ enum Place {
     Inline(LogWork),
     Thread(LogThread),
     Deferred(Deferred),
-    /// A thread had it and failed: the node stops.
+    /// It failed: the node stops.
     Lost,
 }
 
@@ -208,7 +208,8 @@ impl LogStage {
         match &mut self.place {
             Place::Inline(work) => {
                 self.outstanding += tasks.len();
-                return work.perform(tasks).map(Some);
+                let outcome = work.perform(tasks);
+                return self.keep_unless_failed(outcome.map(Some));
             }
             Place::Thread(thread) => self.outstanding += thread.hand_over(tasks),
             Place::Deferred(deferred) => {
@@ -220,15 +221,26 @@ impl LogStage {
         Ok(None)
     }
 
-    /// In a simulation: what is done by now.
+    /// A pass begins. In a simulation: what is done by now.
     ///
     /// # Errors
     /// Any is final.
     pub(crate) fn pass(&mut self) -> Result<Option<Done>, LogError> {
         match &mut self.place {
-            Place::Deferred(deferred) => deferred.pass(),
-            _ => Ok(None),
+            Place::Deferred(deferred) => {
+                let outcome = deferred.pass();
+                self.keep_unless_failed(outcome)
+            }
+            Place::Inline(_) | Place::Thread(_) => Ok(None),
+            Place::Lost => Err(LogError::Failed),
         }
+    }
+
+    fn keep_unless_failed(&mut self, outcome: Result<Option<Done>, LogError>) -> Result<Option<Done>, LogError> {
+        if outcome.is_err() {
+            self.place = Place::Lost;
+        }
+        outcome
     }
 
     /// Takes note of what was done.

@@ -17,13 +17,14 @@ use crate::raft::inbox::{Arrivals, StageEvent, Writes};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn stage(files: &PowerLoss, place: LogPlace) -> (LogStage, Arc<Inbox>) {
+fn stage(files: &PowerLoss, place: LogPlace) -> (LogStage, Reports) {
     let identity = Identity { cluster: ClusterId(1), member: MemberId(1) };
     let options = Options { identity, segment_bytes: 4096 };
     let log = Log::open(Arc::new(files.clone()), Path::new("/data/log"), options).unwrap().0;
     let inbox = Arc::new(Inbox::default());
     let work = LogWork::new(log, Arc::new(Instant::now));
-    (LogStage::new(work, place, Arc::clone(&inbox)), inbox)
+    let stage = LogStage::new(work, place, Arc::clone(&inbox));
+    (stage, Reports { inbox, arrivals: Arrivals::default() })
 }
 
 fn job(number: u64) -> LogJob {
@@ -47,21 +48,29 @@ fn gate(files: &PowerLoss) -> (Receiver<()>, Sender<()>) {
     (arrivals, open)
 }
 
-fn event(inbox: &Inbox) -> LogEvent {
-    let mut arrivals = Arrivals::default();
-    inbox.wait(Instant::now() + PATIENCE, Writes::Leave);
-    inbox.take(&mut arrivals, Writes::Leave);
-    assert_eq!(arrivals.events.len(), 1, "one report for a group");
-    match arrivals.events.pop() {
-        Some(StageEvent::Log(event)) => event,
-        _ => panic!("the log has nothing else to say"),
-    }
+/// What a stage's thread reports, one after the other.
+struct Reports {
+    inbox: Arc<Inbox>,
+    arrivals: Arrivals,
 }
 
-fn done(stage: &mut LogStage, inbox: &Inbox) -> Done {
-    let LogEvent::Done(mut done) = event(inbox) else { panic!("the log failed") };
-    stage.settle(&mut done);
-    done
+impl Reports {
+    fn next(&mut self) -> LogEvent {
+        if self.arrivals.events.is_empty() {
+            self.inbox.wait(Instant::now() + PATIENCE, Writes::Leave);
+            self.inbox.take(&mut self.arrivals, Writes::Leave);
+        }
+        match self.arrivals.events.drain(..1).next() {
+            Some(StageEvent::Log(event)) => event,
+            _ => panic!("the log has nothing else to say"),
+        }
+    }
+
+    fn done(&mut self, stage: &mut LogStage) -> Done {
+        let LogEvent::Done(mut done) = self.next() else { panic!("the log failed") };
+        stage.settle(&mut done);
+        done
+    }
 }
 
 #[test]
@@ -112,7 +121,7 @@ fn entries_that_cannot_be_read_stop_the_node() {
 #[test]
 fn what_is_queued_during_a_sync_is_one_group() {
     let files = PowerLoss::new(1);
-    let (mut stage, inbox) = stage(&files, LogPlace::Thread);
+    let (mut stage, mut reports) = stage(&files, LogPlace::Thread);
     let (arrivals, open) = gate(&files);
     stage.append(job(1));
     assert!(stage.finish().unwrap().is_none());
@@ -123,10 +132,10 @@ fn what_is_queued_during_a_sync_is_one_group() {
     }
     assert_eq!(stage.room(1, false).unwrap(), Room::Later);
     open.send(()).unwrap();
-    assert_eq!(done(&mut stage, &inbox).logged, Some(ReadyNumber(1)));
+    assert_eq!(reports.done(&mut stage).logged, Some(ReadyNumber(1)));
     arrivals.recv_timeout(PATIENCE).unwrap();
     open.send(()).unwrap();
-    let group = done(&mut stage, &inbox);
+    let group = reports.done(&mut stage);
     assert_eq!((group.logged, group.tasks), (Some(ReadyNumber(4)), 3));
     assert!(!stage.is_busy());
     assert!(arrivals.try_recv().is_err(), "two syncs were enough");
@@ -135,7 +144,7 @@ fn what_is_queued_during_a_sync_is_one_group() {
 #[test]
 fn empty_readies_do_not_pile_up_behind_a_sync() {
     let files = PowerLoss::new(1);
-    let (mut stage, inbox) = stage(&files, LogPlace::Thread);
+    let (mut stage, mut reports) = stage(&files, LogPlace::Thread);
     let (arrivals, open) = gate(&files);
     stage.append(job(1));
     stage.finish().unwrap();
@@ -145,31 +154,31 @@ fn empty_readies_do_not_pile_up_behind_a_sync() {
         stage.finish().unwrap();
     }
     open.send(()).unwrap();
-    done(&mut stage, &inbox);
-    let group = done(&mut stage, &inbox);
+    reports.done(&mut stage);
+    let group = reports.done(&mut stage);
     assert_eq!((group.logged, group.tasks, group.sync), (Some(ReadyNumber(1000)), 1, None));
 }
 
 #[test]
 fn what_nobody_waits_for_goes_along_with_the_next_group() {
-    let (mut stage, inbox) = stage(&PowerLoss::new(1), LogPlace::Thread);
+    let (mut stage, mut reports) = stage(&PowerLoss::new(1), LogPlace::Thread);
     stage.append(LogJob { awaited: false, ..empty(1) });
     assert!(stage.finish().unwrap().is_none());
     assert!(!stage.is_busy());
-    stage.append(job(2));
+    stage.append(LogJob { number: ReadyNumber(2), ..job(1) });
     stage.finish().unwrap();
-    let group = done(&mut stage, &inbox);
+    let group = reports.done(&mut stage);
     assert_eq!((group.logged, group.tasks), (Some(ReadyNumber(2)), 2));
 }
 
 #[test]
 fn a_failed_sync_on_the_thread_is_reported_and_final() {
     let files = PowerLoss::new(1);
-    let (mut stage, inbox) = stage(&files, LogPlace::Thread);
+    let (mut stage, mut reports) = stage(&files, LogPlace::Thread);
     files.fail_sync_after(Some(0));
     stage.append(job(1));
     stage.finish().unwrap();
-    assert!(matches!(event(&inbox), LogEvent::Failed(LogError::File { .. })));
+    assert!(matches!(reports.next(), LogEvent::Failed(LogError::File { .. })));
     stage.come_home();
     stage.append(job(2));
     assert!(matches!(stage.finish(), Err(LogError::Failed)));
@@ -177,11 +186,11 @@ fn a_failed_sync_on_the_thread_is_reported_and_final() {
 
 #[test]
 fn a_log_that_comes_home_has_done_everything() {
-    let (mut stage, inbox) = stage(&PowerLoss::new(1), LogPlace::Thread);
+    let (mut stage, mut reports) = stage(&PowerLoss::new(1), LogPlace::Thread);
     stage.append(job(1));
     stage.finish().unwrap();
     stage.come_home();
-    assert_eq!(done(&mut stage, &inbox).logged, Some(ReadyNumber(1)));
+    assert_eq!(reports.done(&mut stage).logged, Some(ReadyNumber(1)));
     stage.append(job(2));
     assert_eq!(stage.finish().unwrap().unwrap().logged, Some(ReadyNumber(2)));
 }

@@ -53,8 +53,8 @@ pub(crate) struct Member {
     pub(crate) barriers: Barriers,
     pub(crate) role: Role,
     /// Committed entries whose turn has not come.
-    pub(super) committed: VecDeque<eraftpb::Entry>,
-    pub(super) committed_bytes: usize,
+    pub(super) unapplied: VecDeque<eraftpb::Entry>,
+    pub(super) unapplied_bytes: usize,
     /// Commands that wait until the log and apply are ready for another entry.
     pub(super) held: VecDeque<(Command, Option<Responder>)>,
     /// Until when this pass may go on with work that can as well be done in the next.
@@ -127,12 +127,12 @@ impl Member {
 
     /// Whether there is work that waits for nothing but the next pass.
     pub(crate) fn has_backlog(&self) -> bool {
-        !self.committed.is_empty() || (!self.held.is_empty() && !self.log.is_busy())
+        !self.unapplied.is_empty() || (!self.held.is_empty() && !self.log.is_busy())
     }
 
     /// Whether nothing is left to do until something arrives.
     pub(crate) fn is_settled(&self) -> bool {
-        self.committed.is_empty() && self.held.is_empty() && !self.log.is_busy()
+        self.unapplied.is_empty() && self.held.is_empty() && !self.log.is_busy()
     }
 
     /// Takes in what has arrived.
@@ -170,7 +170,7 @@ impl Member {
             return Ok(true);
         }
         let bytes = message.entries.iter().map(logged_bytes).sum();
-        Ok(self.committed_bytes < MAX_UNAPPLIED_BYTES && self.log.admits(bytes)?)
+        Ok(self.unapplied_bytes < MAX_UNAPPLIED_BYTES && self.log.admits(bytes)?)
     }
 
     /// What the log has done by now, while it has a thread: all of it, once it has come home.
@@ -215,8 +215,8 @@ impl Member {
         match output {
             Output::Log(job) => self.log.append(job),
             Output::Apply(entries) => {
-                self.committed_bytes += entries.iter().map(logged_bytes).sum::<usize>();
-                self.committed.extend(entries);
+                self.unapplied_bytes += entries.iter().map(logged_bytes).sum::<usize>();
+                self.unapplied.extend(entries);
                 self.apply(follow_up)?;
             }
             Output::Readable(round, index) => {
@@ -269,9 +269,9 @@ impl Member {
         let mut last = None;
         let mut now = (self.clock)();
         while (last.is_none() || now < self.pass_ends)
-            && let Some(entry) = self.committed.pop_front()
+            && let Some(entry) = self.unapplied.pop_front()
         {
-            self.committed_bytes -= logged_bytes(&entry);
+            self.unapplied_bytes -= logged_bytes(&entry);
             let (index, term) = (LogIndex(entry.index), Term(entry.term));
             let input = match entry.get_entry_type() {
                 eraftpb::EntryType::EntryNormal => decode(entry.data)?,

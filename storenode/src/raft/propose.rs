@@ -86,7 +86,7 @@ impl Member {
         if !self.role.leads {
             return Ok(Verdict::Refuse(not_leader(self.role)));
         }
-        if !self.committed.is_empty() {
+        if !self.unapplied.is_empty() {
             return Ok(Verdict::Wait);
         }
         let frees_space =

@@ -15,6 +15,7 @@
 //! leader, as what is in raft's hands can no longer be refused.
 
 mod deferred;
+mod space;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -31,21 +32,17 @@ use super::inbox::Inbox;
 use super::window::Fetch;
 use crate::log::{LogError, Reserve, Spare, SpareJob};
 use deferred::Deferred;
+use space::Space;
 use thread::LogThread;
 
 pub use deferred::Delay;
+pub(crate) use space::Room;
 pub(crate) use thread::LogEvent;
 pub(crate) use work::{Done, LogWork, unlogged};
-use work::{Space, Task, weight};
+use work::{Task, weight};
 
 /// From so many cores on, a thread of its own costs the others nothing.
 const CORES_FOR_A_THREAD: usize = 4;
-/// Entries of a leader that may wait for the disk; beyond it they are dropped, and raft sends them again.
-const MAX_QUEUED_BYTES: usize = 32 << 20;
-/// Kept for what ends a full disk: compaction, deletions, and raft's own records.
-const RESERVE_BYTES: usize = 1 << 20;
-/// Of the reserve, kept for raft's own records alone.
-const RESERVE_FOR_RAFT_BYTES: usize = RESERVE_BYTES / 4;
 /// Fetches under way: one each for more followers than there are. raft asks again for what is dropped.
 const MAX_FETCHES: usize = 16;
 
@@ -61,17 +58,6 @@ pub enum LogPlace {
     Thread,
     /// On the raft thread, but some passes later: for simulation.
     Deferred(Delay),
-}
-
-/// Whether a proposal can be logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// It can.
-    Yes,
-    /// Perhaps, once the log has done what it is at.
-    Later,
-    /// The disk is full.
-    No,
 }
 
 /// The raft thread's end of the log.
@@ -102,7 +88,7 @@ pub(crate) struct LogStage {
 enum Place {
     Inline(LogWork),
     Thread(LogThread),
-    Deferred(Deferred),
+    Deferred(Box<Deferred>),
     /// It failed: the node stops.
     Lost,
 }
@@ -118,7 +104,7 @@ impl LogStage {
         };
         let may_move = place == LogPlace::Auto;
         let place = match place {
-            LogPlace::Deferred(delay) => Place::Deferred(Deferred::new(work, delay)),
+            LogPlace::Deferred(delay) => Place::Deferred(Box::new(Deferred::new(work, delay))),
             _ => Place::Inline(work),
         };
         let mut stage = Self {
@@ -261,25 +247,18 @@ impl LogStage {
         }
     }
 
-    /// Whether so many bytes of a proposal can be logged, given what is left when the disk is full. A proposal that
-    /// needs a further segment has one made first if there is none: once proposed it can no longer be refused. While
-    /// the log is at work nothing is proposed, so that what comes together is one entry and the figures are exact.
+    /// Whether so many bytes of a proposal can be logged. A proposal that needs a further segment has one made first if
+    /// there is none. While the log is at work nothing is proposed, so that what comes together is one entry and the
+    /// figures are exact.
     ///
     /// # Errors
     /// When a segment cannot be made for another reason than a full disk.
     pub(crate) fn room(&mut self, bytes: usize, frees_space: bool) -> Result<Room, LogError> {
-        if self.is_busy() {
+        if self.is_busy() || (self.space.lacks_spare_for(bytes) && !self.make_spare()?) {
             return Ok(Room::Later);
         }
-        if self.space.room <= bytes + RESERVE_BYTES && !self.make_spare()? {
-            return Ok(Room::Later);
-        }
-        let kept = if frees_space { RESERVE_FOR_RAFT_BYTES } else { RESERVE_BYTES };
-        Ok(match self.space.reserve {
-            Reserve::Available => Room::Yes,
-            Reserve::NoDisk if frees_space && self.space.room > bytes + kept => Room::Yes,
-            Reserve::NoDisk => Room::No,
-        })
+        let room = self.space.takes_proposal(bytes, frees_space);
+        Ok(if room { Room::Yes } else { Room::No })
     }
 
     /// Whether a leader's entries of so many bytes can be logged. Those that cannot are dropped before raft sees them:
@@ -289,28 +268,19 @@ impl LogStage {
     /// As [`Self::room`].
     pub(crate) fn admits(&mut self, bytes: usize) -> Result<bool, LogError> {
         let waiting = self.queued_bytes + self.admitted_bytes;
-        let kept = RESERVE_FOR_RAFT_BYTES.min(self.space.segment_bytes / 8);
-        if waiting == 0 && self.space.room <= bytes + kept && !self.is_busy() && !self.make_spare()? {
+        let makes_spare = waiting == 0 && !self.is_busy() && self.space.lacks_spare_for(bytes);
+        if makes_spare && !self.make_spare()? {
             return Ok(false);
         }
-        let fits = waiting + bytes + kept < self.space.room;
-        let admitted = match self.space.reserve {
-            Reserve::Available if self.space.has_spare => {
-                waiting == 0 || waiting + bytes + kept < self.space.segment_bytes.min(MAX_QUEUED_BYTES)
-            }
-            Reserve::Available | Reserve::NoDisk => fits && waiting + bytes < MAX_QUEUED_BYTES,
-        };
+        let admitted = self.space.takes_entries(bytes, waiting);
         if admitted {
             self.admitted_bytes += bytes;
         }
         Ok(admitted)
     }
 
-    /// Has a spare made, if there is none and the disk may have space. Whether that is done.
+    /// Has a spare made. Whether that is done, or was tried in vain.
     fn make_spare(&mut self) -> Result<bool, LogError> {
-        if self.space.has_spare || self.space.reserve == Reserve::NoDisk {
-            return Ok(true);
-        }
         self.ask(Task::MakeSpare);
         let mut done = self.finish()?;
         done.iter_mut().for_each(|done| self.settle(done));

@@ -12,7 +12,8 @@ use std::time::Duration;
 use internal_proto::{LogIndex, MemberId, Term};
 use raft::eraftpb;
 
-use crate::log::{Entry, EntryKind, HardState, Log, LogError, Record, Reserve, Spare, SpareJob};
+use super::space::Space;
+use crate::log::{Entry, EntryKind, HardState, Log, LogError, Record, Spare, SpareJob};
 use crate::raft::core::{LogJob, ReadyNumber};
 use crate::raft::member::Clock;
 use crate::raft::window::Fetch;
@@ -54,19 +55,6 @@ pub(crate) struct Done {
     pub(crate) spare_job: Option<SpareJob>,
     /// What is left afterwards.
     pub(crate) space: Space,
-}
-
-/// How far the log can grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Space {
-    /// Bytes left in the segment that is being written.
-    pub(crate) room: usize,
-    /// Whether a spare segment is there.
-    pub(crate) has_spare: bool,
-    /// The size of a segment.
-    pub(crate) segment_bytes: usize,
-    /// Whether the disk is known to be full.
-    pub(crate) reserve: Reserve,
 }
 
 /// The log, and the clock that times it.

@@ -86,7 +86,7 @@ pub(crate) struct LogStage {
 }
 
 enum Place {
-    Inline(LogWork),
+    Inline(Box<LogWork>),
     Thread(LogThread),
     Deferred(Box<Deferred>),
     /// It failed: the node stops.
@@ -105,7 +105,7 @@ impl LogStage {
         let may_move = place == LogPlace::Auto;
         let place = match place {
             LogPlace::Deferred(delay) => Place::Deferred(Box::new(Deferred::new(work, delay))),
-            _ => Place::Inline(work),
+            _ => Place::Inline(Box::new(work)),
         };
         let mut stage = Self {
             place,
@@ -306,12 +306,12 @@ impl LogStage {
     pub(crate) fn move_to_thread(&mut self) {
         let place = match std::mem::replace(&mut self.place, Place::Lost) {
             Place::Inline(work) => {
-                let mut work = Some(work);
+                let mut work = Some(*work);
                 match (LogThread::spawn(&mut work, Arc::clone(&self.inbox)), work) {
                     (Ok(thread), _) => Place::Thread(thread),
                     (Err(error), Some(work)) => {
                         tracing::warn!(%error, "no thread for the log: a slow disk holds everything up");
-                        Place::Inline(work)
+                        Place::Inline(Box::new(work))
                     }
                     (Err(_), None) => Place::Lost,
                 }
@@ -324,7 +324,7 @@ impl LogStage {
     /// Waits for the thread, if there is one, and goes on inline. What it reported is in the inbox.
     pub(crate) fn come_home(&mut self) {
         let place = match std::mem::replace(&mut self.place, Place::Lost) {
-            Place::Thread(thread) => thread.join().map_or(Place::Lost, Place::Inline),
+            Place::Thread(thread) => thread.join().map_or(Place::Lost, |work| Place::Inline(Box::new(work))),
             other => other,
         };
         self.place = place;

@@ -15,7 +15,7 @@ const FOLLOWER: usize = 2;
 
 fn put(number: u32) -> Operation {
     let key = Bytes::from(format!("key {number}"));
-    let value = PutValue::Set(Bytes::from(vec![b'x'; 1000]));
+    let value = PutValue::Set(Bytes::from(vec![b'x'; 100]));
     Operation::Put(PutRequest { key, value, lease: PutLease::Set(LeaseId(0)), prev_kv: false })
 }
 
@@ -80,6 +80,26 @@ fn a_follower_whose_disk_takes_seconds_slows_nobody_down() {
     assert!(work.applied(FOLLOWER) > 1, "the slow member takes part all the same");
     let behind = work.applied(LEADER) - work.applied(FOLLOWER);
     assert!(behind > 10, "the disk was not slow: {behind}");
+}
+
+#[test]
+fn a_flood_of_small_writes_is_divided_so_that_no_entry_takes_long_to_apply() {
+    let runtime = runtime();
+    let _context = runtime.enter();
+    let large = |cluster: &mut Cluster| cluster.machines.iter_mut().for_each(|at| at.tuning.segment_bytes = 8 << 20);
+    let mut work = Work::start(large);
+    let before = work.applied(LEADER);
+    let puts: Vec<_> = (0..10_000).map(put).collect();
+    for mut answer in work.cluster.machines[LEADER].submit(&puts) {
+        let answer = loop {
+            if let Some(answer) = answer.poll() {
+                break answer;
+            }
+            assert_eq!(work.cluster.step().unwrap(), []);
+        };
+        assert!(answer.is_ok());
+    }
+    assert!(work.applied(LEADER) - before >= 3, "ten thousand commands in less than three entries");
 }
 
 #[test]

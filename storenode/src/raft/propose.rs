@@ -20,6 +20,9 @@ use super::proposals::Waiter;
 
 /// An entry holds at most so many bytes, or one command: what a follower takes without delaying its heartbeats.
 const MAX_ENTRY_BYTES: usize = 4 << 20;
+/// An entry holds at most so many commands. Each entry is applied whole, and 4 MiB of the smallest puts would be 55,000
+/// of them: longer than a heartbeat may wait.
+const MAX_ENTRY_COMMANDS: usize = 4_096;
 
 /// What is to become of a command.
 enum Verdict {
@@ -55,7 +58,8 @@ impl Member {
     fn gather(&mut self, entry: &mut internal_proto::Entry, waiters: &mut Vec<Option<Waiter>>) -> Result<bool, Fatal> {
         let mut bytes = 0;
         while let Some((command, respond)) = self.held.pop_front() {
-            if bytes > 0 && bytes + command.weight() > MAX_ENTRY_BYTES {
+            let full = entry.commands.len() == MAX_ENTRY_COMMANDS;
+            if full || (bytes > 0 && bytes + command.weight() > MAX_ENTRY_BYTES) {
                 self.held.push_front((command, respond));
                 break;
             }

@@ -6,14 +6,17 @@
 //!  WatchCommand ──► storage node's hub ──► WatchBatch{events, through}
 //! ```
 //!
-//! Invariants: this crate depends on no other crate of the product and on no wire library but `prost`;
-//! nothing here waits, and nothing here decides.
+//! Invariants: this crate depends on no other crate of the product; wire libraries but `prost` appear only in the
+//! generated services ([`peer`]); nothing here waits, and nothing here decides.
 
 mod command;
 mod convert;
 mod error;
+pub mod introduction;
 mod key_range;
 mod key_value;
+pub mod peer;
+mod range_index;
 mod request;
 mod response;
 mod store;
@@ -24,6 +27,7 @@ pub use command::{Command, Entry, EntryError, LeaseCheckpoint, Operation, Origin
 pub use error::Error;
 pub use key_range::{KeyRange, RangeEnd};
 pub use key_value::{Event, EventKind, KeyValue, KeyValueFields, MalformedKeyValue};
+pub use range_index::RangeIndex;
 pub use request::{
     CompactRequest, Compare, CompareOperator, CompareTarget, DeleteRangeRequest, LeaseGrantRequest,
     LeaseTimeToLiveRequest, PutLease, PutRequest, PutValue, RangeRequest, Request, RevisionFilter, Route, Sort,

@@ -7,7 +7,8 @@
 //!   node 3 ─┘
 //! ```
 
-use std::future::Future;
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use parking_lot::{Condvar, Mutex};
 use prometheus::Registry;
 use storenode::config::{Config, Engine};
 use storenode::files::PowerLoss;
-use storenode::{LogPlace, Node, PeerMessage, Surroundings, Transport, Tuning};
+use storenode::{LogPlace, Node, PeerMessage, Recipient as _, Surroundings, Transport, Tuning};
 use tests::simulation::pending::Pending;
 
 const ELECTION: Duration = Duration::from_secs(1);

@@ -1,5 +1,7 @@
 //! A slow or full disk of one member is that member's own trouble: the cluster keeps its leader and its pace.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -37,10 +37,16 @@ pub(crate) enum Input {
     Tick,
     /// A message from a peer.
     Message(Message),
-    /// Try to become leader now. Ignored while a Ready is in flight.
+    /// Try to become leader as soon as no Ready is in flight.
     Campaign,
     /// Confirm leadership for a round of barriers.
     Confirm(Round),
+    /// Messages to this peer were lost.
+    Unreachable(MemberId),
+    /// The leader's process has ended: others may stand for its place.
+    LeaderGone,
+    /// Have this voter lead as soon as it has all entries.
+    HandOver(MemberId),
     /// All Readies up to this one are durable.
     Logged(ReadyNumber),
     /// All entries up to this one are applied.
@@ -121,7 +127,9 @@ pub(crate) struct Timing {
     pub(crate) heartbeat: usize,
     /// The shortest wait for a leader before an election.
     pub(crate) election: usize,
-    /// The wait is drawn from `election..election_end`.
+    /// The wait is drawn from `first_election..election_end`.
+    pub(crate) first_election: usize,
+    /// See `first_election`.
     pub(crate) election_end: usize,
     /// Ask before raising the term, so that a node that was cut off does not depose a leader.
     pub(crate) pre_vote: bool,
@@ -129,12 +137,16 @@ pub(crate) struct Timing {
 
 /// The raft core of one node.
 pub(crate) struct Core {
-    node: RawNode<Window>,
+    pub(super) node: RawNode<Window>,
+    /// The longest wait for a leader that may be drawn, in ticks.
+    pub(super) latest_election: usize,
     /// Acknowledgements that wait until their Ready is durable.
     unsent: VecDeque<(ReadyNumber, Vec<Message>)>,
     /// The last Ready taken, and the last one known durable.
     taken: ReadyNumber,
     durable: ReadyNumber,
+    /// Asked to campaign while a Ready was in flight.
+    campaign_put_off: bool,
     role: Role,
 }
 
@@ -154,7 +166,7 @@ impl Core {
             id: member.0,
             election_tick: timing.election,
             heartbeat_tick: timing.heartbeat,
-            min_election_tick: timing.election,
+            min_election_tick: timing.first_election,
             max_election_tick: timing.election_end,
             applied: origin.applied.0,
             max_size_per_msg: MAX_BYTES_PER_MESSAGE,
@@ -170,8 +182,9 @@ impl Core {
         window.append(entries);
         let discard = slog::Logger::root(slog::Discard, slog::o!());
         let node = RawNode::new(&config, window, &discard)?;
+        let latest_election = timing.election_end - 1;
         let (taken, durable) = Default::default();
-        Ok(Self { node, unsent: VecDeque::new(), taken, durable, role })
+        Ok(Self { node, latest_election, unsent: VecDeque::new(), taken, durable, campaign_put_off: false, role })
     }
 
     /// Takes one input in; what follows from it is pushed to `outputs`.
@@ -185,6 +198,9 @@ impl Core {
             Input::Message(message) => self.receive(message),
             Input::Campaign => self.campaign(),
             Input::Confirm(round) => self.node.read_index(round.encode()),
+            Input::Unreachable(peer) => self.node.report_unreachable(peer.0),
+            Input::LeaderGone => self.leader_gone(),
+            Input::HandOver(successor) => self.node.transfer_leader(successor.0),
             Input::Logged(number) => self.logged(number, outputs),
             Input::Applied(index) => {
                 self.node.advance_apply_to(index.0);
@@ -255,7 +271,8 @@ impl Core {
     }
 
     fn campaign(&mut self) {
-        if self.readies_in_flight() == 0
+        self.campaign_put_off = self.readies_in_flight() > 0;
+        if !self.campaign_put_off
             && let Err(error) = self.node.campaign()
         {
             tracing::debug!(%error, "raft refused to campaign");
@@ -268,6 +285,9 @@ impl Core {
         while self.unsent.front().is_some_and(|(ready, _)| *ready <= number) {
             let (_, messages) = self.unsent.pop_front().expect("the front was just seen");
             send(messages, outputs);
+        }
+        if self.campaign_put_off {
+            self.campaign();
         }
     }
 
@@ -309,6 +329,7 @@ impl Core {
         };
         if role != self.role {
             self.role = role;
+            self.campaign_put_off &= role.leader.is_none();
             outputs.push(Output::Role(role));
         }
     }

@@ -14,24 +14,25 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use internal_proto::{Command, Error, LogIndex, Responder, Term};
+use internal_proto::{Command, Error, Responder};
 use raft::eraftpb;
 
-use super::applier::{Applier, decode};
+use super::applier::Applier;
 use super::barriers::Barriers;
 use super::core::{Core, Input, Output, Role};
+use super::failover::Failover;
 use super::fatal::Fatal;
+use super::forward::forwarded;
+use super::hand_over::HandOver;
 use super::inbox::{Arrivals, StageEvent, Writes};
 use super::log_stage::{Done, LogEvent, LogStage};
 use super::propose::not_leader;
 use super::shared::Shared;
 use super::transport::{PeerMessage, Transport};
+use super::unapplied::Unapplied;
 use crate::background::Background;
 use crate::metrics::Metrics;
-use crate::state;
 
-/// Committed and not yet applied: a follower that is so far behind takes no more entries. Its leader sends them again.
-const MAX_UNAPPLIED_BYTES: usize = 64 << 20;
 /// While the disk hangs, messages and barriers go on, and raft remembers each Ready in some 50 bytes; beyond so many
 /// nothing more is taken in.
 const MAX_READIES_IN_FLIGHT: u64 = 1 << 20;
@@ -53,12 +54,13 @@ pub(crate) struct Member {
     pub(crate) barriers: Barriers,
     pub(crate) role: Role,
     /// Committed entries whose turn has not come.
-    pub(super) unapplied: VecDeque<eraftpb::Entry>,
-    pub(super) unapplied_bytes: usize,
+    pub(super) unapplied: Unapplied,
     /// Commands that wait until the log and apply are ready for another entry.
-    pub(super) held: VecDeque<(Command, Option<Responder>)>,
+    pub(super) waiting: VecDeque<(Command, Option<Responder>)>,
     /// Until when this pass may go on with work that can as well be done in the next.
     pub(super) pass_ends: Instant,
+    pub(crate) failover: Failover,
+    pub(crate) hand_over: HandOver,
 }
 
 /// How a member keeps time.
@@ -83,11 +85,12 @@ impl Member {
     pub(crate) fn end(&mut self, error: Error) {
         self.shared.set_sole_leader(false);
         self.log.come_home();
-        for (_, respond) in self.held.drain(..) {
+        for (_, respond) in self.waiting.drain(..) {
             respond.into_iter().for_each(|respond| respond.send(Err(Error::Stopped)));
         }
         self.applier.fail_all(error);
         self.barriers.fail_all(error);
+        self.hand_over.fail(error);
         self.background.join();
     }
 
@@ -106,6 +109,8 @@ impl Member {
         for _ in 0..periods.min(most) {
             self.step(Input::Tick)?;
         }
+        self.stand_if_due(now)?;
+        self.move_hand_over(now)?;
         self.keep_house()?;
         self.end_leases(now)?;
         Ok(if periods > most { now } else { last + self.pace.tick * periods })
@@ -122,17 +127,17 @@ impl Member {
 
     /// Whether writes are of use now. Those that are not stay where they are counted.
     pub(crate) fn wants_writes(&self) -> Writes {
-        if self.held.is_empty() { Writes::Take } else { Writes::Leave }
+        if self.waiting.is_empty() { Writes::Take } else { Writes::Leave }
     }
 
     /// Whether there is work that waits for nothing but the next pass.
     pub(crate) fn has_backlog(&self) -> bool {
-        !self.unapplied.is_empty() || (!self.held.is_empty() && !self.log.is_busy())
+        !self.unapplied.is_empty() || (!self.waiting.is_empty() && !self.log.is_busy())
     }
 
     /// Whether nothing is left to do until something arrives.
     pub(crate) fn is_settled(&self) -> bool {
-        self.unapplied.is_empty() && self.held.is_empty() && !self.log.is_busy()
+        self.unapplied.is_empty() && self.waiting.is_empty() && !self.log.is_busy()
     }
 
     /// Takes in what has arrived.
@@ -143,11 +148,20 @@ impl Member {
         let overwhelmed = self.core.readies_in_flight() > MAX_READIES_IN_FLIGHT;
         let mut outputs = Vec::new();
         for message in arrivals.messages.drain(..) {
-            if !overwhelmed && self.admits(&message)? {
+            if overwhelmed {
+                continue;
+            }
+            if message.get_msg_type() == eraftpb::MessageType::MsgPropose {
+                arrivals.writes.extend(forwarded(&message));
+            } else if self.admits(&message)? {
                 self.core.step(Input::Message(message), &mut outputs);
             }
         }
         self.perform_from(outputs)?;
+        for notice in arrivals.notices.drain(..) {
+            self.on_notice(notice)?;
+        }
+        self.hand_over.hold(arrivals);
         for barrier in arrivals.barriers.drain(..) {
             if overwhelmed {
                 let _ = barrier.send(Err(Error::TooManyRequests));
@@ -160,7 +174,8 @@ impl Member {
         self.confirm_barriers()?;
         self.apply_backlog()?;
         let writes = std::mem::take(&mut arrivals.writes);
-        self.propose(writes.into_iter().map(|write| (write.command, Some(write.respond))))
+        self.propose(writes.into_iter().map(|write| (write.command, Some(write.respond))))?;
+        self.move_hand_over((self.clock)())
     }
 
     /// Whether there is room for what a message adds to the log and to what waits to be applied. Dropping entries
@@ -169,8 +184,8 @@ impl Member {
         if message.entries.is_empty() {
             return Ok(true);
         }
-        let bytes = message.entries.iter().map(logged_bytes).sum();
-        Ok(self.unapplied_bytes < MAX_UNAPPLIED_BYTES && self.log.admits(bytes)?)
+        let bytes = message.entries.iter().map(|entry| entry.data.len()).sum();
+        Ok(!self.unapplied.is_too_long() && self.log.admits(bytes)?)
     }
 
     /// What the log has done by now, while it has a thread: all of it, once it has come home.
@@ -178,7 +193,7 @@ impl Member {
         self.log.come_home();
     }
 
-    fn step(&mut self, input: Input) -> Result<(), Fatal> {
+    pub(super) fn step(&mut self, input: Input) -> Result<(), Fatal> {
         let mut outputs = Vec::new();
         self.core.step(input, &mut outputs);
         self.perform_from(outputs)
@@ -189,7 +204,7 @@ impl Member {
     }
 
     /// Performs outputs until there are none.
-    fn perform_from(&mut self, mut outputs: Vec<Output>) -> Result<(), Fatal> {
+    pub(super) fn perform_from(&mut self, mut outputs: Vec<Output>) -> Result<(), Fatal> {
         loop {
             self.core.drain(&mut outputs);
             if outputs.is_empty() && !self.log.is_urgent() {
@@ -215,7 +230,6 @@ impl Member {
         match output {
             Output::Log(job) => self.log.append(job),
             Output::Apply(entries) => {
-                self.unapplied_bytes += entries.iter().map(logged_bytes).sum::<usize>();
                 self.unapplied.extend(entries);
                 self.apply(follow_up)?;
             }
@@ -257,48 +271,10 @@ impl Member {
         self.perform_from(outputs)
     }
 
-    /// Goes on with what earlier passes left.
-    fn apply_backlog(&mut self) -> Result<(), Fatal> {
-        let mut outputs = Vec::new();
-        self.apply(&mut outputs)?;
-        self.perform_from(outputs)
-    }
-
-    /// Applies what is committed, at least one entry, until the pass has taken long enough.
-    fn apply(&mut self, follow_up: &mut Vec<Output>) -> Result<(), Fatal> {
-        let mut last = None;
-        let mut now = (self.clock)();
-        while (last.is_none() || now < self.pass_ends)
-            && let Some(entry) = self.unapplied.pop_front()
-        {
-            self.unapplied_bytes -= logged_bytes(&entry);
-            let (index, term) = (LogIndex(entry.index), Term(entry.term));
-            let input = match entry.get_entry_type() {
-                eraftpb::EntryType::EntryNormal => decode(entry.data)?,
-                _ => self.change_members(&entry)?,
-            };
-            if self.applier.apply(index, term, input, self.role, now).is_some() {
-                self.background.compact();
-            }
-            last = Some(index);
-            now = (self.clock)();
-        }
-        if let Some(last) = last {
-            self.metrics.applied(last, self.applier.pending());
-            self.core.step(Input::Applied(last), follow_up);
-        }
-        Ok(())
-    }
-
-    fn change_members(&mut self, entry: &eraftpb::Entry) -> Result<state::Input, Fatal> {
-        // Whoever becomes a voter may lead next: from here on a barrier needs a round.
-        self.shared.set_sole_leader(false);
-        super::membership::change(&mut self.core, entry)
-    }
-
     fn change_role(&mut self, role: Role) {
         let was = std::mem::replace(&mut self.role, role);
         self.shared.set_role(role);
+        self.failover.role_changed(role, (self.clock)());
         self.metrics.role(role.leads, role.leader.is_some());
         if was.leads && (!role.leads || role.term != was.term) {
             self.shared.set_sole_leader(false);
@@ -358,8 +334,4 @@ impl Member {
         }
         self.perform()
     }
-}
-
-fn logged_bytes(entry: &eraftpb::Entry) -> usize {
-    entry.data.len()
 }

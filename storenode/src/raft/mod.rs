@@ -16,7 +16,10 @@ mod applier;
 pub(crate) mod barriers;
 pub(crate) mod core;
 pub(crate) mod driver;
+mod failover;
 pub(crate) mod fatal;
+pub(crate) mod forward;
+mod hand_over;
 pub(crate) mod inbox;
 pub(crate) mod log_stage;
 pub(crate) mod member;
@@ -27,7 +30,9 @@ pub(crate) mod recovery;
 #[cfg(test)]
 mod script;
 pub(crate) mod shared;
+mod succession;
 pub(crate) mod transport;
+mod unapplied;
 mod window;
 
 use std::collections::VecDeque;
@@ -83,10 +88,11 @@ impl Parts {
             pace,
             barriers: Barriers::default(),
             role: Role::default(),
-            unapplied: VecDeque::new(),
-            unapplied_bytes: 0,
-            held: VecDeque::new(),
+            unapplied: Default::default(),
+            waiting: VecDeque::new(),
             pass_ends: (self.clock)(),
+            failover: failover::Failover::default(),
+            hand_over: hand_over::HandOver::default(),
             clock: self.clock,
         };
         Driver::new(member, self.inbox)

@@ -1,8 +1,8 @@
 //! Proposing: what is queued becomes few entries, each as large as followers take without delaying their heartbeats.
 //!
 //! ```text
-//!  writes ─► held ─► refused: no leader, no space
-//!                └─► one entry ─► core ─► the log; the next when the log and apply are ready for it
+//!  writes ─► waiting ─► refused: no leader, no space
+//!                   └─► one entry ─► core ─► the log; the next when the log and apply are ready for it
 //! ```
 //!
 //! Invariants: commands keep their order; nothing is proposed that the log has no room for, as it can no longer be
@@ -37,8 +37,8 @@ impl Member {
         &mut self,
         commands: impl Iterator<Item = (Command, Option<Responder>)>,
     ) -> Result<(), Fatal> {
-        self.held.extend(commands);
-        while !self.held.is_empty() {
+        self.waiting.extend(commands);
+        while !self.waiting.is_empty() {
             let mut entry = internal_proto::Entry::default();
             let mut waiters = Vec::new();
             let all = self.gather(&mut entry, &mut waiters)?;
@@ -54,19 +54,19 @@ impl Member {
         Ok(())
     }
 
-    /// Moves held commands into an entry until it is full. Whether none of them has to wait for something else.
+    /// Moves waiting commands into an entry until it is full. Whether none of them has to wait for something else.
     fn gather(&mut self, entry: &mut internal_proto::Entry, waiters: &mut Vec<Option<Waiter>>) -> Result<bool, Fatal> {
         let mut bytes = 0;
-        while let Some((command, respond)) = self.held.pop_front() {
+        while let Some((command, respond)) = self.waiting.pop_front() {
             let full = entry.commands.len() == MAX_ENTRY_COMMANDS;
             if full || (bytes > 0 && bytes + command.weight() > MAX_ENTRY_BYTES) {
-                self.held.push_front((command, respond));
+                self.waiting.push_front((command, respond));
                 break;
             }
             match self.verdict(&command, bytes)? {
                 Verdict::Propose => {}
                 Verdict::Wait => {
-                    self.held.push_front((command, respond));
+                    self.waiting.push_front((command, respond));
                     return Ok(false);
                 }
                 Verdict::Refuse(error) => {
@@ -119,7 +119,7 @@ impl Member {
 
     /// Proposes the end of leases whose time is over, unless earlier ones still wait.
     pub(super) fn end_leases(&mut self, now: Instant) -> Result<(), Fatal> {
-        if !self.held.is_empty() {
+        if !self.waiting.is_empty() {
             return Ok(());
         }
         let command = |id: LeaseId| {

@@ -102,7 +102,7 @@ impl Cluster {
     #[must_use]
     pub fn leader(&self) -> Option<usize> {
         let beliefs = (0..self.size()).filter_map(|index| self.belief(index).ok().flatten());
-        let (_, leader) = beliefs.max_by_key(|(term, _)| *term)?;
+        let (_, leader) = beliefs.max_by_key(|(term, leader)| (*term, leader.is_some()))?;
         leader.map(|leader| self.index_of(leader)).filter(|&index| self.node(index).is_some())
     }
 

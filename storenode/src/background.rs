@@ -20,8 +20,9 @@ use internal_proto::LogIndex;
 
 use crate::engine::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::files::Files;
-use crate::log::{Identity, Log, LogError, Reserve, Spare};
+use crate::log::Identity;
 use crate::raft::inbox::{Inbox, StageEvent};
+use crate::raft::log_stage::LogStage;
 use crate::state::Reader;
 
 /// The log may grow by so much, or by the size of the last checkpoint if that is more, before the next one: a restart
@@ -119,14 +120,14 @@ impl Background {
     }
 
     /// Makes sure that the log has a spare segment or gets one, also after the disk was full.
-    pub(crate) fn keep_spare(&mut self, log: &mut Log) -> Result<(), LogError> {
+    pub(crate) fn keep_spare(&mut self, log: &mut LogStage) {
         if self.spare.is_some() {
-            return Ok(());
+            return;
         }
-        if log.reserve() == Reserve::NoDisk {
+        if log.is_disk_full() {
             self.ticks_to_retry = self.ticks_to_retry.saturating_sub(1);
             if self.ticks_to_retry > 0 {
-                return Ok(());
+                return;
             }
             self.ticks_to_retry = TICKS_BETWEEN_RETRIES;
         }
@@ -134,23 +135,11 @@ impl Background {
             let inbox = Arc::clone(&self.inbox);
             self.spare = Some(self.pacing.threads.run("log-spare", move || inbox.report(StageEvent::Spare(job.run()))));
         }
-        Ok(())
     }
 
-    /// Hands a spare to the log. A full disk is logged when it begins and when it ends.
-    pub(crate) fn spare_made(&mut self, log: &mut Log, outcome: Result<Spare, LogError>) -> Result<(), LogError> {
+    /// The spare's thread has reported.
+    pub(crate) fn spare_made(&mut self) {
         finish(&mut self.spare);
-        let before = log.reserve();
-        if let Err(error @ LogError::NoDisk { .. }) = &outcome
-            && before == Reserve::Available
-        {
-            tracing::warn!(%error, "writes are refused until there is space");
-        }
-        log.offer_spare(outcome)?;
-        if before == Reserve::NoDisk && log.reserve() == Reserve::Available {
-            tracing::info!("the disk has space again: writes are accepted");
-        }
-        Ok(())
     }
 
     /// Whether it is time for a checkpoint: the log has grown enough, or the disk is full and a checkpoint would let

@@ -15,6 +15,7 @@ pub mod state;
 pub mod watch;
 
 pub use node::{Node, Passes, StartError, Surroundings, Tuning};
+pub use raft::log_stage::{Delay, LogPlace};
 pub use raft::transport::{Introduction, NoPeers, PeerMessage, Peers, Recipient, Transport};
 pub use rpc::admission::Admission;
 pub use rpc::{peer, server};

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::raft::driver::Driver;
 use crate::raft::forward;
 use crate::raft::inbox::{Inbox, Notice};
+use crate::raft::log_stage::LogPlace;
 use crate::raft::member::{Clock, Pace};
 use crate::raft::shared::Shared;
 use crate::raft::transport::{PeerMessage, Recipient, Transport};
@@ -53,6 +54,8 @@ pub struct Tuning {
     /// The wait for an election in ticks, at least the timeout, if it is not to be drawn at random: raft-rs asks the
     /// thread's generator, which no seed reaches.
     pub election_ticks: Option<usize>,
+    /// Where the log is written and synced.
+    pub log: LogPlace,
 }
 
 impl Default for Tuning {
@@ -61,6 +64,7 @@ impl Default for Tuning {
             segment_bytes: SEGMENT_BYTES,
             bytes_between_checkpoints: LOG_BYTES_BETWEEN_CHECKPOINTS,
             election_ticks: None,
+            log: LogPlace::Auto,
         }
     }
 }
@@ -104,6 +108,8 @@ impl Node {
         registry: &Registry,
         tuning: Tuning,
     ) -> Result<(Self, Passes), StartError> {
+        let log = if tuning.log == LogPlace::Auto { LogPlace::Inline } else { tuning.log };
+        let tuning = Tuning { log, ..tuning };
         let (node, mut driver) = Self::assemble(config, surroundings, registry, tuning, Threads::Inline)?;
         driver.begin().map_err(start_error)?;
         Ok((node, Passes(driver)))
@@ -141,7 +147,8 @@ impl Node {
             transport,
             metrics: Arc::new(metrics),
             clock: Arc::clone(&clock),
-            pace: Pace { tick: config.tick(), election: config.election_timeout },
+            pace: pace(config),
+            log_place: tuning.log,
         };
         let driver = parts.assemble();
         let quota_bytes = config.quota_bytes;
@@ -244,10 +251,23 @@ impl Passes {
     pub fn pass(&mut self) -> Result<(), StartError> {
         self.0.pass().map(drop).map_err(start_error)
     }
+
+    /// Whether nothing is left to do until something arrives.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.0.is_settled()
+    }
 }
 
 fn start_error(error: impl std::error::Error + Send + Sync + 'static) -> StartError {
     StartError(Box::new(error))
+}
+
+fn pace(config: &Config) -> Pace {
+    /// Of the time between two heartbeats: what keeps the raft thread busy for longer may make a peer lose one.
+    const BEARABLE_FRACTION: u32 = 4;
+    let bearable = config.heartbeat_interval / BEARABLE_FRACTION;
+    Pace { tick: config.tick(), election: config.election_timeout, bearable }
 }
 
 fn timing(config: &Config, tuning: Tuning) -> Timing {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use internal_proto::{Error, LeaseId, MemberId, Operation, PutLease, PutRequest, PutValue};
-use storenode::Recipient as _;
+use storenode::{LogPlace, Recipient as _};
 use tests::simulation::cluster::Cluster;
 use tests::simulation::machine::PendingWrite;
 use tests::simulation::network::Quality;
@@ -17,9 +17,14 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// A cluster of a few simulated members needs less.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A cluster that has a leader; its place.
-fn led(seed: u64, size: u64) -> (Cluster, usize) {
+/// A cluster that has a leader; its place. Disks take no time.
+fn led_on_quick_disks(seed: u64, size: u64) -> (Cluster, usize) {
     let mut cluster = Cluster::new(seed, size, Quality::GOOD);
+    cluster.machines.iter_mut().for_each(|machine| machine.tuning.log = LogPlace::Inline);
+    led(cluster)
+}
+
+fn led(mut cluster: Cluster) -> (Cluster, usize) {
     (0..cluster.size()).for_each(|index| cluster.start(index).unwrap());
     let leader = until(&mut cluster, |_| {}, Cluster::leader);
     (cluster, leader)
@@ -57,7 +62,7 @@ fn an_ended_leader_is_replaced_at_once() {
     let runtime = runtime();
     let _context = runtime.enter();
     for (seed, size) in (0..SEEDS).flat_map(|seed| [(seed, 3), (seed, 5)]) {
-        let (mut cluster, leader) = led(seed, size);
+        let (mut cluster, leader) = led_on_quick_disks(seed, size);
         cluster.machines[leader].kill();
         let killed = cluster.now();
         until(&mut cluster, |cluster| everybody_hears_of_the_end(cluster, leader), Cluster::leader);
@@ -71,7 +76,7 @@ fn one_bad_link_deposes_nobody() {
     let runtime = runtime();
     let _context = runtime.enter();
     for seed in 0..SEEDS {
-        let (mut cluster, leader) = led(seed, 3);
+        let (mut cluster, leader) = led_on_quick_disks(seed, 3);
         let terms = cluster.terms_led();
         let end = cluster.now() + Duration::from_secs(5);
         let mistaken = (leader + 1) % 3;
@@ -86,7 +91,7 @@ fn a_leader_that_hands_over_drops_no_write() {
     let runtime = runtime();
     let _context = runtime.enter();
     for (seed, size) in (0..SEEDS).flat_map(|seed| [(seed, 3), (seed, 5)]) {
-        let (mut cluster, leader) = led(seed, size);
+        let (mut cluster, leader) = led(Cluster::new(seed, size, Quality::GOOD));
         let mut writes = cluster.machines[leader].submit(&puts());
         let mut over = Pending::new(cluster.node(leader).unwrap().hand_over());
         writes.extend(cluster.machines[leader].submit(&puts()));

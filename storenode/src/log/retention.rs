@@ -41,6 +41,16 @@ impl Log {
         self.writer.room()
     }
 
+    /// The size of a new segment.
+    pub fn segment_bytes(&self) -> usize {
+        self.options.segment_bytes as usize
+    }
+
+    /// Whether a segment is ready to be begun.
+    pub fn has_spare(&self) -> bool {
+        !self.spares.is_empty()
+    }
+
     /// The job of making a spare, if there is none. Its outcome goes to [`Self::offer_spare`]. Until then an
     /// append that needs one makes it on the spot.
     pub fn spare_job(&mut self) -> Option<SpareJob> {

@@ -37,7 +37,7 @@ pub(crate) enum Input {
     Tick,
     /// A message from a peer.
     Message(Message),
-    /// Try to become leader now. Ignored while a Ready is in flight.
+    /// Try to become leader as soon as no Ready is in flight.
     Campaign,
     /// Confirm leadership for a round of barriers.
     Confirm(Round),
@@ -89,6 +89,15 @@ pub(crate) struct LogJob {
     pub(crate) entries: Vec<Entry>,
     /// Whether anything waits for it to be durable; otherwise it may stay buffered.
     pub(crate) must_sync: bool,
+    /// Whether anybody waits for `Input::Logged`: what need not be durable still has its turn.
+    pub(crate) awaited: bool,
+}
+
+impl LogJob {
+    /// Whether it only has its turn.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.hard_state.is_none() && !self.must_sync
+    }
 }
 
 /// One confirmation of leadership: made by the leader alone, never repeated.
@@ -133,6 +142,11 @@ pub(crate) struct Core {
     pub(super) latest_election: usize,
     /// Acknowledgements that wait until their Ready is durable.
     unsent: VecDeque<(ReadyNumber, Vec<Message>)>,
+    /// The last Ready taken, and the last one known durable.
+    taken: ReadyNumber,
+    durable: ReadyNumber,
+    /// Asked to campaign while a Ready was in flight.
+    campaign_put_off: bool,
     role: Role,
 }
 
@@ -169,12 +183,15 @@ impl Core {
         let discard = slog::Logger::root(slog::Discard, slog::o!());
         let node = RawNode::new(&config, window, &discard)?;
         let latest_election = timing.election_end - 1;
-        Ok(Self { node, latest_election, unsent: VecDeque::new(), role })
+        let (taken, durable) = Default::default();
+        Ok(Self { node, latest_election, unsent: VecDeque::new(), taken, durable, campaign_put_off: false, role })
     }
 
     /// Takes one input in; what follows from it is pushed to `outputs`.
     pub(crate) fn step(&mut self, input: Input, outputs: &mut Vec<Output>) {
         match input {
+            // A sole voter that campaigns leads at once, which raft-rs takes for granted to find everything durable.
+            Input::Tick if self.is_sole_voter() && !self.role.leads && self.readies_in_flight() > 0 => {}
             Input::Tick => {
                 self.node.tick();
             }
@@ -236,6 +253,11 @@ impl Core {
         self.node.raft.prs().is_singleton() && self.node.raft.promotable()
     }
 
+    /// Readies that are not known to be durable.
+    pub(crate) const fn readies_in_flight(&self) -> u64 {
+        self.taken.0 - self.durable.0
+    }
+
     /// The last index known to be committed.
     pub(crate) fn committed(&self) -> LogIndex {
         LogIndex(self.node.raft.raft_log.committed)
@@ -252,7 +274,8 @@ impl Core {
     }
 
     fn campaign(&mut self) {
-        if self.unsent.is_empty()
+        self.campaign_put_off = self.readies_in_flight() > 0;
+        if !self.campaign_put_off
             && let Err(error) = self.node.campaign()
         {
             tracing::debug!(%error, "raft refused to campaign");
@@ -260,10 +283,14 @@ impl Core {
     }
 
     fn logged(&mut self, number: ReadyNumber, outputs: &mut Vec<Output>) {
+        self.durable = number;
         self.node.on_persist_ready(number.0);
         while self.unsent.front().is_some_and(|(ready, _)| *ready <= number) {
             let (_, messages) = self.unsent.pop_front().expect("the front was just seen");
             send(messages, outputs);
+        }
+        if self.campaign_put_off {
+            self.campaign();
         }
     }
 
@@ -276,7 +303,11 @@ impl Core {
         send(ready.take_messages(), outputs);
         let (now, later) = split_by_durability(ready.take_persisted_messages());
         send(now, outputs);
-        self.unsent.push_back((number, later));
+        self.taken = number;
+        let awaited = ready.must_sync() || !later.is_empty();
+        if !later.is_empty() {
+            self.unsent.push_back((number, later));
+        }
         for read in ready.take_read_states() {
             outputs.push(Output::Readable(Round::decode(&read.request_ctx), LogIndex(read.index)));
         }
@@ -288,7 +319,7 @@ impl Core {
         let entries = ready.take_entries();
         self.node.mut_store().append(&entries);
         let hard_state = ready.hs().cloned();
-        outputs.push(Output::Log(LogJob { number, hard_state, entries, must_sync: ready.must_sync() }));
+        outputs.push(Output::Log(LogJob { number, hard_state, entries, must_sync: ready.must_sync(), awaited }));
         self.node.advance_append_async(ready);
     }
 
@@ -301,6 +332,7 @@ impl Core {
         };
         if role != self.role {
             self.role = role;
+            self.campaign_put_off &= role.leader.is_none();
             outputs.push(Output::Role(role));
         }
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use internal_proto::{Error, Write};
 
 use super::fatal::Fatal;
-use super::inbox::{Arrivals, Inbox};
+use super::inbox::{Arrivals, Inbox, Writes};
 use super::member::Member;
 
 /// Drives a member: on a thread of its own by [`Driver::run`], or pass by pass under simulation.
@@ -33,7 +33,8 @@ impl Driver {
 
     /// Deals with what has arrived and with the time that has passed. Whether the member was asked to stop.
     pub(crate) fn pass(&mut self) -> Result<bool, Fatal> {
-        self.inbox.take(&mut self.arrivals);
+        self.member.begin_pass()?;
+        self.inbox.take(&mut self.arrivals, self.member.wants_writes());
         self.last_tick = self.member.tick(self.last_tick)?;
         self.member.handle(&mut self.arrivals)?;
         Ok(self.arrivals.stop)
@@ -44,11 +45,30 @@ impl Driver {
         self.member.begin()
     }
 
+    /// Whether nothing is left to do until something arrives.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.member.is_settled()
+    }
+
     fn work(&mut self) -> Result<(), Fatal> {
         self.begin()?;
         loop {
-            self.inbox.wait(self.last_tick + self.member.pace.tick);
+            if !self.member.has_backlog() {
+                self.inbox.wait(self.last_tick + self.member.pace.tick, self.member.wants_writes());
+            }
             if self.pass()? {
+                return self.finish();
+            }
+        }
+    }
+
+    /// Answers what is queued: the log is inline from here on, so that every pass completes what it begins.
+    fn finish(&mut self) -> Result<(), Fatal> {
+        self.member.take_log_home();
+        loop {
+            let takes_all = self.member.wants_writes() == Writes::Take;
+            self.pass()?;
+            if takes_all && !self.member.has_backlog() {
                 return Ok(());
             }
         }
@@ -58,7 +78,7 @@ impl Driver {
     fn end(&mut self, result: &Result<(), Fatal>) {
         self.member.end(if result.is_ok() { Error::Stopped } else { Error::TimeoutConnectionLost });
         self.inbox.stop();
-        self.inbox.take(&mut self.arrivals);
+        self.inbox.take(&mut self.arrivals, Writes::Take);
         for Write { respond, .. } in self.arrivals.writes.drain(..) {
             respond.send(Err(Error::Stopped));
         }

@@ -46,6 +46,9 @@ impl Member {
     }
 
     fn forward(&mut self, command: Command) -> Result<(), Fatal> {
+        if self.role.leads {
+            return self.propose(std::iter::once((command, None)));
+        }
         // Without a leader the proposal is dropped; whoever wants it logged asks again.
         if self.core.propose(Entry { commands: vec![command] }.encode()).is_err() {
             return Ok(());

@@ -16,7 +16,8 @@ use super::barriers::{BarrierResponder, MAX_WAITING};
 use super::core::Input;
 use super::fatal::Fatal;
 use super::inbox::Arrivals;
-use super::member::{Member, not_leader};
+use super::member::Member;
+use super::propose::not_leader;
 
 /// Writes that may be held: a hand-over takes milliseconds.
 const MAX_HELD_WRITES: usize = 100_000;
@@ -93,6 +94,7 @@ impl Member {
             return self.take_back();
         }
         if !under_way.begun
+            && self.waiting.is_empty()
             && self.applier.pending() == 0
             && self.barriers.is_idle()
             && let Some(successor) = self.core.successor()
@@ -109,6 +111,6 @@ impl Member {
         let Some(held) = self.hand_over.0.take() else { return Ok(()) };
         tracing::warn!("nobody took leadership over in time");
         held.barriers.into_iter().for_each(|barrier| self.barriers.wait(barrier));
-        self.propose(held.writes.into_iter().map(|write| (write.command, Some(write.respond))).collect())
+        self.propose(held.writes.into_iter().map(|write| (write.command, Some(write.respond))))
     }
 }

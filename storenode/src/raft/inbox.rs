@@ -9,6 +9,7 @@ use raft::eraftpb::Message;
 use tokio::sync::oneshot;
 
 use super::barriers::{BarrierResponder, MAX_WAITING};
+use super::log_stage::LogEvent;
 use super::transport::PeerMessage;
 use crate::engine::checkpoint::{Checkpoint, CheckpointError};
 use crate::log::{LogError, Spare};
@@ -23,7 +24,7 @@ const MAX_WAITING_MESSAGES: usize = 10_000;
 const MAX_WAITING_NOTICES: usize = 1_000;
 
 /// What has come in since the driver last looked.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Arrivals {
     /// Commands to log, in order of arrival.
     pub(crate) writes: Vec<Write>,
@@ -54,7 +55,6 @@ pub(crate) enum Notice {
 }
 
 /// What work on another thread reports.
-#[derive(Debug)]
 pub(crate) enum StageEvent {
     /// A spare segment for the log is there, or there is no disk space for one.
     Spare(Result<Spare, LogError>),
@@ -62,18 +62,29 @@ pub(crate) enum StageEvent {
     Checkpointed(Result<Checkpoint, CheckpointError>),
     /// The compaction worker has nothing more to do.
     Compacted,
+    /// What became of tasks of the log.
+    Log(LogEvent),
+}
+
+/// Whether the driver has use for writes: those that it cannot propose yet wait here, where they are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// It takes them.
+    Take,
+    /// They stay.
+    Leave,
 }
 
 /// The driver's queue.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Inbox {
     arrivals: Mutex<Arrivals>,
     arrived: Condvar,
 }
 
 impl Arrivals {
-    fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+    fn is_empty(&self, writes: Writes) -> bool {
+        (self.writes.is_empty() || writes == Writes::Leave)
             && self.barriers.is_empty()
             && self.messages.is_empty()
             && self.notices.is_empty()
@@ -121,10 +132,10 @@ impl Inbox {
         let _ = responder.send(Err(refusal));
     }
 
-    /// Queues a peer's message, or drops it.
+    /// Queues a peer's message, or drops it: at the end, too, so that there is one.
     pub(crate) fn deliver(&self, message: PeerMessage) {
         let mut arrivals = self.arrivals.lock();
-        if arrivals.messages.len() < MAX_WAITING_MESSAGES {
+        if arrivals.messages.len() < MAX_WAITING_MESSAGES && !arrivals.stop {
             arrivals.messages.push(message.0);
             drop(arrivals);
             self.arrived.notify_one();
@@ -153,20 +164,24 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    /// Waits until something is queued or the time has come.
-    pub(crate) fn wait(&self, until: Instant) {
+    /// Waits until something is queued that the driver takes, or the time has come.
+    pub(crate) fn wait(&self, until: Instant, writes: Writes) {
         let mut arrivals = self.arrivals.lock();
-        if arrivals.is_empty() {
+        if arrivals.is_empty(writes) {
             self.arrived.wait_until(&mut arrivals, until);
         }
     }
 
     /// Takes all that is queued; `taken` gives its emptied room in exchange.
-    pub(crate) fn take(&self, taken: &mut Arrivals) {
+    pub(crate) fn take(&self, taken: &mut Arrivals, writes: Writes) {
         let mut arrivals = self.arrivals.lock();
-        let stop = arrivals.stop;
+        let (stop, weight) = (arrivals.stop, arrivals.weight);
         std::mem::swap(&mut *arrivals, taken);
-        arrivals.weight = 0;
         arrivals.stop = stop;
+        arrivals.weight = 0;
+        if writes == Writes::Leave {
+            std::mem::swap(&mut arrivals.writes, &mut taken.writes);
+            arrivals.weight = weight;
+        }
     }
 }

@@ -1,36 +1,41 @@
 //! One member at work, without a loop: whoever drives it gives it what arrived and a clock.
 //!
 //! ```text
-//!  arrivals ─► step the core ─► propose ─► perform outputs ─► one sync ─► again until quiet
+//!  arrivals ─► step the core ─► perform outputs ─► one group for the log ─► again until quiet ─► propose
+//!                                     │
+//!                                     └─► committed entries wait their turn; each pass applies for a while
 //! ```
 //!
-//! Invariants: outputs are performed in their order; one pass makes one group of everything it logged; time moves the
-//! core only through ticks, and never more than one election timeout at once.
+//! Invariants: outputs are performed in their order; one pass makes one group of everything it logged; no pass applies
+//! or proposes for long while peers may be waiting, but at least one entry; time moves the core only through ticks, and
+//! never more than one election timeout at once.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use internal_proto::{AuthRevision, Command, Error, LeaseId, LogIndex, Operation, Responder, Term};
+use internal_proto::{Command, Error, Responder};
 use raft::eraftpb;
 
-use super::applier::{Applier, decode};
+use super::applier::Applier;
 use super::barriers::Barriers;
 use super::core::{Core, Input, Output, Role};
 use super::failover::Failover;
 use super::fatal::Fatal;
 use super::forward::forwarded;
 use super::hand_over::HandOver;
-use super::inbox::{Arrivals, StageEvent};
-use super::log_stage::LogStage;
-use super::proposals::Waiter;
+use super::inbox::{Arrivals, StageEvent, Writes};
+use super::log_stage::{Done, LogEvent, LogStage};
+use super::propose::not_leader;
 use super::shared::Shared;
 use super::transport::{PeerMessage, Transport};
+use super::unapplied::Unapplied;
 use crate::background::Background;
 use crate::metrics::Metrics;
-use crate::state;
 
-/// An entry holds at most so many bytes, or one command: what a follower takes without delaying its heartbeats.
-const MAX_ENTRY_BYTES: usize = 4 << 20;
+/// While the disk hangs, messages and barriers go on, and raft remembers each Ready in some 50 bytes; beyond so many
+/// nothing more is taken in.
+const MAX_READIES_IN_FLIGHT: u64 = 1 << 20;
 
 /// What time it is, for whoever must know.
 pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -48,6 +53,12 @@ pub(crate) struct Member {
     pub(crate) pace: Pace,
     pub(crate) barriers: Barriers,
     pub(crate) role: Role,
+    /// Committed entries whose turn has not come.
+    pub(super) unapplied: Unapplied,
+    /// Commands that wait until the log and apply are ready for another entry.
+    pub(super) waiting: VecDeque<(Command, Option<Responder>)>,
+    /// Until when this pass may go on with work that can as well be done in the next.
+    pub(super) pass_ends: Instant,
     pub(crate) failover: Failover,
     pub(crate) hand_over: HandOver,
 }
@@ -60,6 +71,8 @@ pub(crate) struct Pace {
     /// The shortest wait for a leader before an election; a longer gap between ticks means that the process stood
     /// still.
     pub(crate) election: Duration,
+    /// What may keep the raft thread from a peer's message: a fraction of the time between heartbeats.
+    pub(crate) bearable: Duration,
 }
 
 impl Member {
@@ -71,6 +84,10 @@ impl Member {
     /// Tells all who wait that nothing more will come.
     pub(crate) fn end(&mut self, error: Error) {
         self.shared.set_sole_leader(false);
+        self.log.come_home();
+        for (_, respond) in self.waiting.drain(..) {
+            respond.into_iter().for_each(|respond| respond.send(Err(Error::Stopped)));
+        }
         self.applier.fail_all(error);
         self.barriers.fail_all(error);
         self.hand_over.fail(error);
@@ -99,16 +116,44 @@ impl Member {
         Ok(if periods > most { now } else { last + self.pace.tick * periods })
     }
 
+    /// Begins a pass.
+    pub(crate) fn begin_pass(&mut self) -> Result<(), Fatal> {
+        self.pass_ends = (self.clock)() + self.pace.bearable;
+        match self.log.pass()? {
+            Some(done) => self.take_done(done),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether writes are of use now. Those that are not stay where they are counted.
+    pub(crate) fn wants_writes(&self) -> Writes {
+        if self.waiting.is_empty() { Writes::Take } else { Writes::Leave }
+    }
+
+    /// Whether there is work that waits for nothing but the next pass.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.unapplied.is_empty() || (!self.waiting.is_empty() && !self.log.is_busy())
+    }
+
+    /// Whether nothing is left to do until something arrives.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.unapplied.is_empty() && self.waiting.is_empty() && !self.log.is_busy()
+    }
+
     /// Takes in what has arrived.
     pub(crate) fn handle(&mut self, arrivals: &mut Arrivals) -> Result<(), Fatal> {
         for event in arrivals.events.drain(..) {
             self.on_stage_event(event)?;
         }
+        let overwhelmed = self.core.readies_in_flight() > MAX_READIES_IN_FLIGHT;
         let mut outputs = Vec::new();
         for message in arrivals.messages.drain(..) {
+            if overwhelmed {
+                continue;
+            }
             if message.get_msg_type() == eraftpb::MessageType::MsgPropose {
                 arrivals.writes.extend(forwarded(&message));
-            } else {
+            } else if self.admits(&message)? {
                 self.core.step(Input::Message(message), &mut outputs);
             }
         }
@@ -118,77 +163,34 @@ impl Member {
         }
         self.hand_over.hold(arrivals);
         for barrier in arrivals.barriers.drain(..) {
-            if self.role.leads {
+            if overwhelmed {
+                let _ = barrier.send(Err(Error::TooManyRequests));
+            } else if self.role.leads {
                 self.barriers.wait(barrier);
             } else {
                 let _ = barrier.send(Err(not_leader(self.role)));
             }
         }
         self.confirm_barriers()?;
-        if !arrivals.writes.is_empty() {
-            let writes = std::mem::take(&mut arrivals.writes);
-            self.propose(writes.into_iter().map(|write| (write.command, Some(write.respond))).collect())?;
-        }
+        self.apply_backlog()?;
+        let writes = std::mem::take(&mut arrivals.writes);
+        self.propose(writes.into_iter().map(|write| (write.command, Some(write.respond))))?;
         self.move_hand_over((self.clock)())
     }
 
-    /// Proposes commands as few entries, then performs what follows.
-    pub(super) fn propose(&mut self, commands: Vec<(Command, Option<Responder>)>) -> Result<(), Fatal> {
-        let mut commands = commands.into_iter().peekable();
-        while commands.peek().is_some() {
-            let mut entry = internal_proto::Entry::default();
-            let mut waiters = Vec::new();
-            let mut bytes = 0;
-            while let Some((command, _)) = commands.peek()
-                && (bytes == 0 || bytes + command.weight() <= MAX_ENTRY_BYTES)
-                && let Some((command, respond)) = commands.next()
-            {
-                if let Some(refusal) = self.refusal(&command, bytes)? {
-                    self.applier.not_proposed(std::slice::from_ref(&command));
-                    respond.into_iter().for_each(|respond| respond.send(Err(refusal)));
-                    continue;
-                }
-                bytes += command.weight();
-                let physical = match &command.operation {
-                    Operation::Compact(compact) if compact.physical => Some(compact.revision),
-                    _ => None,
-                };
-                waiters.push(respond.map(|respond| Waiter { respond, physical }));
-                entry.commands.push(command);
-            }
-            if !entry.commands.is_empty() {
-                self.propose_entry(&entry, waiters);
-                // Logged before the next is proposed: only then is it known how much room is left.
-                self.perform()?;
-            }
+    /// Whether there is room for what a message adds to the log and to what waits to be applied. Dropping entries
+    /// costs nothing but time, while a heartbeat or a vote must always get through.
+    fn admits(&mut self, message: &eraftpb::Message) -> Result<bool, Fatal> {
+        if message.entries.is_empty() {
+            return Ok(true);
         }
-        Ok(())
+        let bytes = message.entries.iter().map(|entry| entry.data.len()).sum();
+        Ok(!self.unapplied.is_too_long() && self.log.admits(bytes)?)
     }
 
-    fn propose_entry(&mut self, entry: &internal_proto::Entry, waiters: Vec<Option<Waiter>>) {
-        self.applier.revoking(&entry.commands);
-        match self.core.propose(entry.encode()) {
-            Ok((index, term)) => self.applier.proposed(index, term, waiters),
-            Err(error) => {
-                tracing::debug!(%error, "proposal refused");
-                self.applier.not_proposed(&entry.commands);
-                let error = if self.role.leads { Error::TooManyRequests } else { not_leader(self.role) };
-                for waiter in waiters.into_iter().flatten() {
-                    waiter.respond.send(Err(error));
-                }
-            }
-        }
-    }
-
-    /// Why a command cannot be proposed here and now.
-    fn refusal(&mut self, command: &Command, bytes_before: usize) -> Result<Option<Error>, Fatal> {
-        if !self.role.leads {
-            return Ok(Some(not_leader(self.role)));
-        }
-        let frees_space =
-            matches!(command.operation, Operation::DeleteRange(_) | Operation::Compact(_) | Operation::LeaseRevoke(_));
-        let has_room = self.log.has_room(bytes_before + command.weight(), frees_space)?;
-        Ok((!has_room).then_some(Error::NoSpace))
+    /// What the log has done by now, while it has a thread: all of it, once it has come home.
+    pub(crate) fn take_log_home(&mut self) {
+        self.log.come_home();
     }
 
     pub(super) fn step(&mut self, input: Input) -> Result<(), Fatal> {
@@ -202,21 +204,18 @@ impl Member {
     }
 
     /// Performs outputs until there are none.
-    fn perform_from(&mut self, mut outputs: Vec<Output>) -> Result<(), Fatal> {
+    pub(super) fn perform_from(&mut self, mut outputs: Vec<Output>) -> Result<(), Fatal> {
         loop {
             self.core.drain(&mut outputs);
-            if outputs.is_empty() {
+            if outputs.is_empty() && !self.log.is_urgent() {
                 break;
             }
             let mut follow_up = Vec::new();
             for output in outputs.drain(..) {
                 self.perform_one(output, &mut follow_up)?;
             }
-            if let Some(group) = self.log.finish(&*self.clock)? {
-                if let Some(duration) = group.sync {
-                    self.metrics.fsync(duration);
-                }
-                self.core.step(Input::Logged(group.number), &mut follow_up);
+            if let Some(done) = self.log.finish()? {
+                self.settle(done, &mut follow_up);
             }
             outputs = follow_up;
         }
@@ -229,44 +228,47 @@ impl Member {
 
     fn perform_one(&mut self, output: Output, follow_up: &mut Vec<Output>) -> Result<(), Fatal> {
         match output {
-            Output::Log(job) => self.log.append(&job)?,
-            Output::Apply(entries) => self.apply(entries, follow_up)?,
+            Output::Log(job) => self.log.append(job),
+            Output::Apply(entries) => {
+                self.unapplied.extend(entries);
+                self.apply(follow_up)?;
+            }
             Output::Readable(round, index) => {
                 self.barriers.confirmed(round, index);
                 self.start_round(follow_up);
             }
             Output::Role(role) => self.change_role(role),
-            Output::Fetch(fetch) => {
-                let entries = self.log.fetch(fetch.low, fetch.high, fetch.max_bytes)?;
-                self.core.step(Input::Fetched(fetch, entries), follow_up);
-            }
+            Output::Fetch(fetch) => self.log.fetch(fetch),
             Output::Send(messages) => self.transport.send(messages.into_iter().map(PeerMessage).collect()),
         }
         Ok(())
     }
 
-    fn apply(&mut self, entries: Vec<eraftpb::Entry>, follow_up: &mut Vec<Output>) -> Result<(), Fatal> {
-        let now = (self.clock)();
-        let Some(last) = entries.last().map(|entry| LogIndex(entry.index)) else { return Ok(()) };
-        for entry in entries {
-            let (index, term) = (LogIndex(entry.index), Term(entry.term));
-            let input = match entry.get_entry_type() {
-                eraftpb::EntryType::EntryNormal => decode(entry.data)?,
-                _ => self.change_members(&entry)?,
-            };
-            if self.applier.apply(index, term, input, self.role, now).is_some() {
-                self.background.compact();
-            }
+    /// What the log has done is the core's to know first; what follows from it comes afterwards.
+    fn settle(&mut self, mut done: Done, follow_up: &mut Vec<Output>) {
+        self.log.settle(&mut done);
+        if let Some(duration) = done.sync {
+            self.metrics.fsync(duration);
         }
-        self.metrics.applied(last, self.applier.pending());
-        self.core.step(Input::Applied(last), follow_up);
-        Ok(())
+        if let Some(number) = done.logged {
+            self.core.step(Input::Logged(number), follow_up);
+        }
+        if let Some(first) = done.trimmed {
+            self.core.step(Input::Trimmed(first), follow_up);
+        }
+        for (fetch, entries) in done.fetched.drain(..) {
+            self.core.step(Input::Fetched(fetch, entries), follow_up);
+        }
+        if !self.core.is_sole_voter() && self.log.should_move(&done, self.pace.bearable) {
+            tracing::info!(took = ?done.took, "the disk is slow: the log goes on on a thread of its own");
+            self.log.move_to_thread();
+        }
     }
 
-    fn change_members(&mut self, entry: &eraftpb::Entry) -> Result<state::Input, Fatal> {
-        // Whoever becomes a voter may lead next: from here on a barrier needs a round.
-        self.shared.set_sole_leader(false);
-        super::membership::change(&mut self.core, entry)
+    fn take_done(&mut self, done: Done) -> Result<(), Fatal> {
+        let mut outputs = Vec::new();
+        self.settle(done, &mut outputs);
+        self.perform_from(outputs)
     }
 
     fn change_role(&mut self, role: Role) {
@@ -298,50 +300,38 @@ impl Member {
         }
     }
 
-    fn end_leases(&mut self, now: Instant) -> Result<(), Fatal> {
-        let expired = self.applier.expired(now);
-        if expired.is_empty() {
-            return Ok(());
-        }
-        let command = |id: LeaseId| {
-            let operation = Operation::LeaseRevoke(id);
-            (Command { origin: None, auth: AuthRevision::default(), operation }, None)
-        };
-        self.propose(expired.into_iter().map(command).collect())
-    }
-
     /// Spares for the log, a way out of a full disk, a checkpoint when the log has grown.
     fn keep_house(&mut self) -> Result<(), Fatal> {
-        self.log.flush()?;
-        self.background.keep_spare(self.log.log())?;
+        self.log.flush();
+        self.background.keep_spare(&mut self.log);
         self.background.keep_compacting();
         let log_bytes = self.log.bytes_since_checkpoint();
         if self.background.wants_checkpoint(log_bytes, self.log.is_disk_full()) {
             self.background.checkpoint(self.applier.reader(), log_bytes);
         }
-        Ok(())
+        self.perform()
     }
 
     fn on_stage_event(&mut self, event: StageEvent) -> Result<(), Fatal> {
         match event {
-            StageEvent::Spare(outcome) => self.background.spare_made(self.log.log(), outcome)?,
+            StageEvent::Spare(outcome) => {
+                self.background.spare_made();
+                self.log.take_spare(outcome);
+            }
             StageEvent::Checkpointed(outcome) => {
                 if let Some((through, log_bytes)) = self.background.checkpointed(outcome)? {
                     self.log.checkpointed(log_bytes);
-                    self.log.log().trim(through)?;
-                    let first = self.log.log().first_index();
-                    self.step(Input::Trimmed(first))?;
+                    self.log.trim(through);
                 }
             }
+            StageEvent::Log(LogEvent::Done(done)) => return self.take_done(done),
+            StageEvent::Log(LogEvent::Failed(error)) => return Err(error.into()),
+            StageEvent::Log(LogEvent::Panicked(panic)) => std::panic::resume_unwind(panic),
             StageEvent::Compacted => {
                 self.background.compacted();
                 self.applier.compacted_through(self.applier.reader().compaction_done_through());
             }
         }
-        Ok(())
+        self.perform()
     }
-}
-
-pub(super) fn not_leader(role: Role) -> Error {
-    if role.leader.is_some() { Error::NotLeader { hint: role.leader } } else { Error::NoLeader }
 }

@@ -21,18 +21,21 @@ pub(crate) mod fatal;
 pub(crate) mod forward;
 mod hand_over;
 pub(crate) mod inbox;
-mod log_stage;
+pub(crate) mod log_stage;
 pub(crate) mod member;
 pub(crate) mod membership;
 mod proposals;
+mod propose;
 pub(crate) mod recovery;
 #[cfg(test)]
 mod script;
 pub(crate) mod shared;
 mod succession;
 pub(crate) mod transport;
+mod unapplied;
 mod window;
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -48,7 +51,7 @@ use barriers::Barriers;
 use core::Role;
 use driver::Driver;
 use inbox::Inbox;
-use log_stage::LogStage;
+use log_stage::{LogPlace, LogStage, LogWork};
 use member::{Clock, Member, Pace};
 use shared::Shared;
 use transport::Transport;
@@ -65,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pace: Pace,
     pub(crate) clock: Clock,
+    pub(crate) log_place: LogPlace,
 }
 
 impl Parts {
@@ -72,9 +76,10 @@ impl Parts {
     pub(crate) fn assemble(self) -> Driver {
         let recovery::Started { log, state, core, .. } = self.started;
         let (pace, shared) = (self.pace, self.shared);
+        let work = LogWork::new(log, Arc::clone(&self.clock));
         let member = Member {
             core,
-            log: LogStage::new(log),
+            log: LogStage::new(work, self.log_place, Arc::clone(&self.inbox)),
             applier: Applier::new(state, self.hub, self.lessor, Arc::clone(&shared), pace.election),
             shared,
             background: self.background,
@@ -83,6 +88,9 @@ impl Parts {
             pace,
             barriers: Barriers::default(),
             role: Role::default(),
+            unapplied: Default::default(),
+            waiting: VecDeque::new(),
+            pass_ends: (self.clock)(),
             failover: failover::Failover::default(),
             hand_over: hand_over::HandOver::default(),
             clock: self.clock,

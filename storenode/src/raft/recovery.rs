@@ -137,8 +137,7 @@ fn apply_start(state: &mut State, recovered: &Recovered) -> Result<(), RecoveryE
     }
 }
 
-/// Applies what is known to be committed, up to the first membership change: that is raft's to apply. Returns the
-/// commit index.
+/// Applies what is known to be committed. Returns the commit index.
 fn replay(log: &mut Log, recovered: &Recovered, state: &mut State) -> Result<LogIndex, RecoveryError> {
     let applied = state.reader().applied().0;
     let commit = recovered.hard_state.commit.max(applied);
@@ -148,11 +147,14 @@ fn replay(log: &mut Log, recovered: &Recovered, state: &mut State) -> Result<Log
     let mut next = applied.next();
     while next <= commit {
         for entry in log.entries(next, commit.next(), REPLAY_BYTES)? {
-            if entry.kind != EntryKind::Normal {
-                return Ok(commit);
-            }
-            next = entry.index.next();
-            state.apply(entry.index, entry.term, decode(entry.data).map_err(Fatal::from)?);
+            let (index, term) = (entry.index, entry.term);
+            let input = if entry.kind == EntryKind::Normal {
+                decode(entry.data).map_err(Fatal::from)?
+            } else {
+                Input::ConfState(membership::encode(&membership::replay(conf_state(state)?, &unlogged(entry))?))
+            };
+            next = index.next();
+            state.apply(index, term, input);
         }
     }
     Ok(commit)
@@ -163,6 +165,9 @@ fn conf_state(state: &State) -> Result<eraftpb::ConfState, RecoveryError> {
     Ok(membership::decode(&encoded)?)
 }
 
+/// A core over what is left above the commit index. It holds that in memory, and it is bounded: what the log did not
+/// know to be committed when its last group became durable is at most what raft admits uncommitted, 64 MiB, and the
+/// group itself at most what may wait for the disk, 32 MiB.
 fn core(
     log: &mut Log,
     recovered: &Recovered,

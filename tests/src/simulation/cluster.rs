@@ -15,14 +15,19 @@ use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng, SeedableRng};
-use storenode::{Node, Recipient as _, Tuning};
+use storenode::{Delay, LogPlace, Node, Recipient as _, Tuning};
 
 use super::machine::Machine;
 use super::network::{Network, Quality, Way};
 use super::pending::Pending;
 
 /// Nobody falls behind the log, as no member can give another a snapshot.
-const TUNING: Tuning = Tuning { segment_bytes: 64 << 10, bytes_between_checkpoints: u64::MAX, election_ticks: None };
+const TUNING: Tuning = Tuning {
+    segment_bytes: 64 << 10,
+    bytes_between_checkpoints: u64::MAX,
+    election_ticks: None,
+    log: LogPlace::Inline,
+};
 /// The shortest election timeout, in ticks.
 const ELECTION_TICKS: usize = 100;
 /// How fast the slowest clock goes, beside the time outside.
@@ -54,8 +59,12 @@ impl Cluster {
         let mut random = SmallRng::seed_from_u64(seed ^ 0xc1);
         let network = Arc::new(Mutex::new(Network::new(random.random(), quality)));
         let members: Vec<MemberId> = (1..=size).map(MemberId).collect();
+        // In every other cluster logs are done some passes later, as on threads of their own.
+        let most = random.random_range(0..8);
+        let log = |seed| if most % 2 == 1 { LogPlace::Deferred(Delay { seed, least: 0, most }) } else { TUNING.log };
         let machine = |id: &MemberId, disk_seed| {
-            Machine::new(*id, &members, disk_seed, TUNING, Arc::new(Way(Arc::clone(&network))))
+            let tuning = Tuning { log: log(disk_seed), ..TUNING };
+            Machine::new(*id, &members, disk_seed, tuning, Arc::new(Way(Arc::clone(&network))))
         };
         let machines: Vec<_> = members.iter().map(|id| machine(id, random.random())).collect();
         let drift = members.iter().map(|_| random.random_range(SLOWEST_CLOCK..FASTEST_CLOCK)).collect();
@@ -97,7 +106,7 @@ impl Cluster {
     #[must_use]
     pub fn leader(&self) -> Option<usize> {
         let beliefs = (0..self.size()).filter_map(|index| self.belief(index).ok().flatten());
-        let (_, leader) = beliefs.max_by_key(|(term, _)| *term)?;
+        let (_, leader) = beliefs.max_by_key(|(term, leader)| (*term, leader.is_some()))?;
         leader.map(|leader| self.index_of(leader)).filter(|&index| self.node(index).is_some())
     }
 

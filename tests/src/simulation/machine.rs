@@ -109,6 +109,12 @@ impl Machine {
         }
     }
 
+    /// Whether the node, if it runs, has nothing left to do until something arrives.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.running.as_ref().is_none_or(|(_, passes)| passes.is_settled())
+    }
+
     /// Hands writes to the node together; their answers.
     ///
     /// # Panics

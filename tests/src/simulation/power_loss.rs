@@ -16,7 +16,7 @@ use rand::seq::IteratorRandom as _;
 use rand::{Rng, SeedableRng};
 use storenode::log::{Log, Options};
 use storenode::state::StoreHash;
-use storenode::{NoPeers, Tuning};
+use storenode::{Delay, LogPlace, NoPeers, Tuning};
 
 use super::machine::{ELECTION, Machine, PendingWrite, TICK};
 use super::model::Model;
@@ -32,8 +32,12 @@ const MAX_BATCH: usize = 8;
 /// A compaction ends in the pass after its own, or one later if another was under way.
 const MAX_COMPACTION_PASSES: u32 = 2;
 /// Small, so that segments fill, checkpoints are written and the log is trimmed many times.
-const TUNING: Tuning =
-    Tuning { segment_bytes: 16 << 10, bytes_between_checkpoints: 12 << 10, election_ticks: Some(100) };
+const TUNING: Tuning = Tuning {
+    segment_bytes: 16 << 10,
+    bytes_between_checkpoints: 12 << 10,
+    election_ticks: Some(100),
+    log: LogPlace::Inline,
+};
 
 /// What ends a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub struct PowerLossRun {
     random: SmallRng,
     awaited: Vec<Awaited>,
     stopped_by: String,
+    /// How many passes the node still makes, if it has not done its work before.
+    passes_left: Option<u32>,
     /// What may or may not have happened, in order.
     in_flight: Vec<Operation>,
     hashed: Option<(Revision, StoreHash)>,
@@ -75,7 +81,9 @@ impl PowerLossRun {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let member = MemberId(1);
-        let machine = Machine::new(member, &[member], seed, TUNING, Arc::new(NoPeers));
+        // Every other seed has a log that is done some passes later, as on a thread of its own.
+        let log = if seed % 2 == 1 { LogPlace::Deferred(Delay { seed, least: 0, most: 3 }) } else { TUNING.log };
+        let machine = Machine::new(member, &[member], seed, Tuning { log, ..TUNING }, Arc::new(NoPeers));
         Self {
             machine,
             model: Model::default(),
@@ -83,6 +91,7 @@ impl PowerLossRun {
             random: SmallRng::seed_from_u64(!seed),
             awaited: Vec::new(),
             stopped_by: String::new(),
+            passes_left: None,
             in_flight: Vec::new(),
             hashed: None,
             seen: FilesSeen::default(),
@@ -119,8 +128,9 @@ impl PowerLossRun {
 
     fn interrupt(&mut self, interruption: Interruption) -> Result<(), String> {
         match interruption {
-            Interruption::PowerLoss => {}
+            Interruption::PowerLoss => self.work_partly()?,
             Interruption::Kill => {
+                self.work_partly()?;
                 self.machine.kill();
                 self.tally.kills += 1;
                 return Ok(());
@@ -150,6 +160,9 @@ impl PowerLossRun {
         self.awaited.clear();
         self.tally.starts_from_checkpoint += u64::from(self.seen.has_checkpoint());
         self.boot()?;
+        if !self.pass()? {
+            return Err(format!("the node stopped: {}", self.stopped_by));
+        }
         let now = self.machine.clock.elapsed();
         let reader = self.machine.node().ok_or("the node does not run")?.reader().clone();
         let mut in_flight = std::mem::take(&mut self.in_flight).into_iter();
@@ -203,6 +216,14 @@ impl PowerLossRun {
     fn lose_power(&mut self) {
         self.machine.lose_power();
         self.tally.power_losses += 1;
+    }
+
+    /// Leaves what the log has not done yet in flight.
+    fn work_partly(&mut self) -> Result<(), String> {
+        self.passes_left = Some(self.random.random_range(0..6));
+        self.work_or_stop()?;
+        self.passes_left = None;
+        Ok(())
     }
 
     fn work_until_stopped(&mut self) -> Result<(), String> {
@@ -299,15 +320,22 @@ impl PowerLossRun {
         Ok(passed)
     }
 
-    /// One pass; false if the node stopped in it.
+    /// Passes until everything is answered; false if the node stopped before, or has its last pass behind it.
     fn pass(&mut self) -> Result<bool, String> {
-        let passed = self.machine.pass();
-        self.seen.look(&self.machine, &mut self.tally);
-        match passed {
-            Ok(()) => self.collect_compactions().map(|()| true),
-            Err(error) => {
+        loop {
+            let passed = self.machine.pass();
+            self.seen.look(&self.machine, &mut self.tally);
+            if let Err(error) = passed {
                 self.stopped_by = error;
-                Ok(false)
+                return Ok(false);
+            }
+            if self.machine.is_settled() {
+                return self.collect_compactions().map(|()| true);
+            }
+            match self.passes_left.as_mut() {
+                Some(0) => return Ok(false),
+                Some(passes) => *passes -= 1,
+                None => {}
             }
         }
     }

@@ -6,12 +6,13 @@
 //!  WatchCommand ──► storage node's hub ──► WatchBatch{events, through}
 //! ```
 //!
-//! Invariants: this crate depends on no other crate of the product and on no wire library but `prost`;
-//! nothing here waits, and nothing here decides.
+//! Invariants: this crate depends on no other crate of the product; wire libraries appear in [`wire`] alone, never in
+//! the vocabulary; nothing here waits, and nothing here decides.
 
 mod command;
 mod convert;
 mod error;
+mod generated;
 mod key_range;
 mod key_value;
 mod request;
@@ -19,6 +20,7 @@ mod response;
 mod store;
 mod types;
 mod watch;
+pub mod wire;
 
 pub use command::{Command, Entry, EntryError, LeaseCheckpoint, Operation, Origin};
 pub use error::Error;
@@ -33,6 +35,6 @@ pub use response::{
     Answer, DeleteRangeResponse, LeaseGrantResponse, LeaseTimeToLiveResponse, PutResponse, RangeResponse, Response,
     Stamp, StatusResponse, TxnOperationResponse, TxnResponse,
 };
-pub use store::{Barrier, Freshness, Reply, Responder, Store, Write};
+pub use store::{Barrier, Freshness, Reply, Responder, Standing, Store, Write};
 pub use types::{AuthRevision, ClusterId, LeaseId, LogIndex, Member, MemberId, Revision, SessionId, Term};
 pub use watch::{FeedEvents, FeedId, NowId, PageContent, PageId, WatchBatch, WatchCommand, WatchLink, WatchPage};

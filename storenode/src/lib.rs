@@ -15,4 +15,5 @@ pub mod state;
 pub mod watch;
 
 pub use node::{Node, Passes, StartError, Surroundings, Tuning};
+pub use rpc::{Service, service};
 pub use raft::transport::{NoPeers, PeerMessage, Transport};

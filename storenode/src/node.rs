@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use internal_proto::{
     Answer, AuthRevision, Barrier, Command, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder,
-    Store, WatchLink, Write,
+    Standing, Store, WatchLink, Write,
 };
 use parking_lot::Mutex;
 use prometheus::Registry;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::background::{Background, LOG_BYTES_BETWEEN_CHECKPOINTS, Pacing, Place, Threads};
 use crate::config::Config;
@@ -252,5 +252,9 @@ impl Store for Node {
 
     fn watch(&self) -> WatchLink {
         self.hub.link()
+    }
+
+    fn standing(&self) -> watch::Receiver<Standing> {
+        self.shared.watch_standing()
     }
 }

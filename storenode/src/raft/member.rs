@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use internal_proto::{AuthRevision, Command, Error, LeaseId, LogIndex, Operation, Responder, Term};
+use internal_proto::{AuthRevision, Command, Error, LeaseId, LogIndex, Operation, Responder, SessionId, Term};
 use raft::eraftpb;
 
 use super::applier::{Applier, decode};
@@ -88,6 +88,7 @@ impl Member {
         }
         self.keep_house()?;
         self.end_leases(now)?;
+        self.end_sessions(now)?;
         Ok(if periods > most { now } else { last + self.pace.tick * periods })
     }
 
@@ -291,6 +292,18 @@ impl Member {
             (Command { origin: None, auth: AuthRevision::default(), operation }, None)
         };
         self.propose(expired.into_iter().map(command).collect())
+    }
+
+    fn end_sessions(&mut self, now: Instant) -> Result<(), Fatal> {
+        let idle = self.applier.idle_sessions(now);
+        if idle.is_empty() {
+            return Ok(());
+        }
+        let command = |id: SessionId| {
+            let operation = Operation::CloseSession(id);
+            (Command { origin: None, auth: AuthRevision::default(), operation }, None)
+        };
+        self.propose(idle.into_iter().map(command).collect())
     }
 
     /// Spares for the log, a way out of a full disk, a checkpoint when the log has grown.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use gateway::middleware::telemetry::TelemetryLayer;
 use gateway::protocols::etcd::{Caller, Etcd, Identity, WatchService};
 use gateway::protocols::listener::{self, Options};
-use gateway::router::Router;
+use gateway::router::{Nodes, Router};
 use gateway::{stack::stack, watch};
 use internal_proto::{Entry, Member, Store};
 use prometheus::Registry;
@@ -91,11 +91,12 @@ fn etcd(
     registry: &Registry,
 ) -> Result<Service, StartError> {
     let store: Arc<dyn Store> = Arc::clone(node) as Arc<dyn Store>;
-    let router = Router::new(Arc::clone(&store));
+    let nodes = Arc::new(Nodes::sole(store));
+    let router = Router::new(Arc::clone(&nodes), server_timeout);
     let floor = Arc::clone(router.floor());
     let identity = Identity { cluster: storenode.cluster_id, member: Some(storenode.member_id) };
     let stack = stack(router, TelemetryLayer::new(registry, gateway.slow_request)?, server_timeout);
-    let hub = Arc::new(watch::Hub::new(store, floor));
+    let hub = Arc::new(watch::Hub::new(nodes, floor));
     let watch = WatchService::new(hub, identity, gateway);
     Ok(Etcd::new(Caller::new(stack, identity, Arc::new(gateway.clone())), watch, registry)?)
 }

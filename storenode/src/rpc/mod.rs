@@ -6,6 +6,9 @@ mod outbox;
 mod query;
 mod service;
 mod settle;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 pub(crate) use query::Query;
 pub use service::{Service, service};

@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateway::router::Nodes;
 use gateway::watch::{Create, Filter, Hub, Requests, StreamRequest, WatchStream};
 use internal_proto::{KeyRange, RangeEnd, Revision};
 use rand::rngs::StdRng;
@@ -72,7 +73,7 @@ impl World {
         let node = storenode::watch::Hub::new(history::Shared(Arc::clone(&history)));
         let faults = Arc::new(Faults::default());
         let store = NodeStore { hub: node.clone(), faults: Arc::clone(&faults) };
-        let hub = Hub::new(Arc::new(store), Arc::default());
+        let hub = Hub::new(Arc::new(Nodes::sole(Arc::new(store))), Arc::default());
         let mut world =
             Self { random, history, node, faults, hub, clients: Vec::new(), seen: checker::Seen::default() };
         for _ in 0..STREAMS {

@@ -1,0 +1,155 @@
+//! One storage node across the network, as a `Store`.
+//!
+//! ```text
+//!  barrier, leases, status ─► control lane ═══╗
+//!  writes, reads of one key ► pipeline lane ══╬══► node       a connection each: the streams of one share a window
+//!  other reads ─────────────► bulk lane ══════╣
+//!  watch ───────────────────► link ═══════════╝
+//!                             standing ◄══ pushed by the node, over the control connection
+//! ```
+//!
+//! Invariants: nothing waits for a node that cannot be reached; what was not sent is refused with `NoLeader`, what was
+//! sent and not answered has an unknown outcome; a node of another member id is never talked to.
+
+mod backoff;
+mod lane;
+mod link;
+mod standing;
+
+use std::time::Duration;
+
+use internal_proto::wire::{
+    Ask, CONNECTION_WINDOW_BYTES, FORMAT, FORMAT_HEADER, MAX_MESSAGE_BYTES, MEMBER_HEADER, STREAM_WINDOW_BYTES,
+    StoreClient,
+};
+use internal_proto::{
+    Answer, Barrier, Error, Freshness, MemberId, Reply, Request, Responder, Standing, Store, WatchLink, Write,
+};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tonic::metadata::MetadataMap;
+use tonic::transport::{Channel, Endpoint};
+
+use lane::{Asked, Lane};
+
+/// A node that does not accept by then is not there; on one machine or in one data center it takes a millisecond.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Between two signs of life on a connection, and the wait for one: a node that stands still is noticed after both.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What every stream to a node carries besides its format: who may call, and for which cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Headers(pub MetadataMap);
+
+/// A node across the network.
+pub(super) struct Remote {
+    member: MemberId,
+    control: Lane,
+    pipeline: Lane,
+    bulk: Lane,
+    watch: Client,
+    standing: watch::Receiver<Standing>,
+    _tasks: JoinSet<()>,
+}
+
+/// A connection to one node, made when it is first used and again after it broke.
+#[derive(Clone)]
+struct Client {
+    client: StoreClient<Channel>,
+    headers: MetadataMap,
+}
+
+/// An address or a header that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct BadAddress(Box<dyn std::error::Error + Send + Sync>);
+
+impl Remote {
+    /// Connects to the Store service of a member. Must be called within a tokio runtime.
+    pub(super) fn new(member: MemberId, url: &str, headers: &Headers) -> Result<Self, BadAddress> {
+        let mut headers = headers.0.clone();
+        headers.insert(FORMAT_HEADER, FORMAT.into());
+        headers.insert(MEMBER_HEADER, member.to_string().parse().map_err(|error| BadAddress(Box::new(error)))?);
+        let client = || Client::new(url, headers.clone());
+        let mut tasks = JoinSet::new();
+        let control = client()?;
+        let (said, standing) = watch::channel(Standing::default());
+        tasks.spawn(standing::follow(control.clone(), member, said));
+        let mut lane = |client: Client| {
+            let lane = Lane::default();
+            tasks.spawn(lane.clone().serve(client, member));
+            lane
+        };
+        let (control, pipeline, bulk) = (lane(control), lane(client()?), lane(client()?));
+        Ok(Self { member, control, pipeline, bulk, watch: client()?, standing, _tasks: tasks })
+    }
+
+    /// What is small and waited for goes apart from what is large.
+    fn lane(&self, request: &Request) -> &Lane {
+        match request {
+            Request::Range(range) if range.range.is_single() => &self.pipeline,
+            Request::Range(_) | Request::Txn(_) => &self.bulk,
+            _ => &self.control,
+        }
+    }
+}
+
+impl Client {
+    fn new(url: &str, headers: MetadataMap) -> Result<Self, BadAddress> {
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| BadAddress(Box::new(error)))?;
+        let channel = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .connect_lazy();
+        let client = StoreClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        Ok(Self { client, headers })
+    }
+
+    fn request<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        *request.metadata_mut() = self.headers.clone();
+        request
+    }
+}
+
+impl Store for Remote {
+    fn member(&self) -> MemberId {
+        self.member
+    }
+
+    fn submit(&self, writes: Vec<Write>) {
+        let asked = writes.into_iter().map(|write| Asked { ask: Ask::Write(write.command), respond: write.respond });
+        self.pipeline.ask(asked);
+    }
+
+    fn barrier(&self) -> Reply<Result<Barrier, Error>> {
+        let (respond, answer) = oneshot::channel();
+        self.control.barrier(respond);
+        Reply::later(async move { answer.await.unwrap_or(Err(Error::NoLeader)) })
+    }
+
+    fn query(&self, request: Request, freshness: Freshness) -> Reply<Result<Answer, Error>> {
+        let (respond, answer) = Responder::new();
+        let lane = self.lane(&request);
+        lane.ask([Asked { ask: Ask::Query(request, freshness), respond }]);
+        Reply::later(answer)
+    }
+
+    fn watch(&self) -> WatchLink {
+        link::open(self.watch.clone(), self.member)
+    }
+
+    fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

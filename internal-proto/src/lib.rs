@@ -17,6 +17,7 @@ pub mod introduction;
 mod key_range;
 mod key_value;
 pub mod peer;
+mod range_index;
 mod request;
 mod response;
 mod store;
@@ -28,6 +29,7 @@ pub use command::{Command, Entry, EntryError, LeaseCheckpoint, Operation, Origin
 pub use error::Error;
 pub use key_range::{KeyRange, RangeEnd};
 pub use key_value::{Event, EventKind, KeyValue, KeyValueFields, MalformedKeyValue};
+pub use range_index::RangeIndex;
 pub use request::{
     CompactRequest, Compare, CompareOperator, CompareTarget, DeleteRangeRequest, LeaseGrantRequest,
     LeaseTimeToLiveRequest, PutLease, PutRequest, PutValue, RangeRequest, Request, RevisionFilter, Route, Sort,

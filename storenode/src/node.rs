@@ -51,7 +51,7 @@ pub struct Tuning {
     pub segment_bytes: u32,
     /// The least growth of the log between two checkpoints.
     pub bytes_between_checkpoints: u64,
-    /// The election timeout in ticks, if it is not to be drawn at random: raft-rs asks the thread's generator, which no
+    /// The wait for an election in ticks, if it is not to be drawn at random, at least the timeout: raft-rs asks the thread's generator, which no
     /// seed reaches.
     pub election_ticks: Option<usize>,
 }
@@ -187,11 +187,13 @@ impl Node {
 
     /// Gives leadership to another voter, if this node leads and there is one. Over when another leads, or none took
     /// over within an election timeout; writes that came meanwhile are answered `NotLeader` or go on here.
-    pub async fn hand_over(&self) {
+    pub fn hand_over(&self) -> impl Future<Output = ()> + Send + use<> {
         let (done, over) = oneshot::channel();
         self.inbox.notice(Notice::HandOver(done));
-        // The sender is dropped when it is over.
-        let _ = over.await;
+        async move {
+            // The sender is dropped when it is over.
+            let _ = over.await;
+        }
     }
 
     /// Reads of the applied state.
@@ -255,9 +257,9 @@ fn timing(config: &Config, tuning: Tuning) -> Timing {
     let shortest = ticks(config.election_timeout);
     // A range of 1.4 keeps elections short and still parts two candidates.
     let drawn = (shortest, (shortest + shortest * 2 / 5).max(shortest + 1));
-    let (election, election_end) = tuning.election_ticks.map_or(drawn, |ticks| (ticks, ticks + 1));
+    let (first_election, election_end) = tuning.election_ticks.map_or(drawn, |ticks| (ticks, ticks + 1));
     let heartbeat = ticks(config.heartbeat_interval);
-    Timing { heartbeat, election, election_end, pre_vote: config.pre_vote }
+    Timing { heartbeat, election: shortest, first_election, election_end, pre_vote: config.pre_vote }
 }
 
 impl Store for Node {

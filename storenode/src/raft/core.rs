@@ -118,7 +118,9 @@ pub(crate) struct Timing {
     pub(crate) heartbeat: usize,
     /// The shortest wait for a leader before an election.
     pub(crate) election: usize,
-    /// The wait is drawn from `election..election_end`.
+    /// The wait is drawn from `first_election..election_end`.
+    pub(crate) first_election: usize,
+    /// See `first_election`.
     pub(crate) election_end: usize,
     /// Ask before raising the term, so that a node that was cut off does not depose a leader.
     pub(crate) pre_vote: bool,
@@ -150,7 +152,7 @@ impl Core {
             id: member.0,
             election_tick: timing.election,
             heartbeat_tick: timing.heartbeat,
-            min_election_tick: timing.election,
+            min_election_tick: timing.first_election,
             max_election_tick: timing.election_end,
             applied: origin.applied.0,
             max_size_per_msg: MAX_BYTES_PER_MESSAGE,

@@ -72,7 +72,7 @@ impl Member {
             under_way.asked.push(done);
             return;
         }
-        if self.role.leads && self.core.successor().is_some() {
+        if self.role.leads && !self.core.is_sole_voter() {
             // Raft gives up after one election timeout and takes proposals again.
             let until = (self.clock)() + self.pace.election + 2 * self.pace.tick;
             let (writes, barriers) = (Vec::new(), Vec::new());

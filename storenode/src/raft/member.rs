@@ -273,7 +273,7 @@ impl Member {
     fn change_role(&mut self, role: Role) {
         let was = std::mem::replace(&mut self.role, role);
         self.shared.set_role(role);
-        self.failover.role_changed(role);
+        self.failover.role_changed(role, (self.clock)());
         self.metrics.role(role.leads, role.leader.is_some());
         if was.leads && (!role.leads || role.term != was.term) {
             self.shared.set_sole_leader(false);

@@ -12,6 +12,8 @@ mod inbound;
 mod lane;
 mod peers;
 mod queue;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use internal_proto::MemberId;

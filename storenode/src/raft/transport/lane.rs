@@ -51,7 +51,7 @@ pub(super) struct Link {
 
 /// How things stand with the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     /// Never connected yet.
     Unknown,
     Connected,
@@ -81,7 +81,8 @@ impl Link {
             };
             self.queue.clear();
             self.recipient.unreachable(self.peer);
-            if end == Standing::NobodyThere && !self.inbound.is_connected(self.peer) {
+            let tells = self.lane == Lane::Control;
+            if tells && end == Standing::NobodyThere && !self.inbound.is_connected(self.peer) {
                 self.recipient.gone(self.peer);
             }
             self.note(&mut standing, end);
@@ -91,7 +92,7 @@ impl Link {
     }
 
     /// Connects and introduces this member. Dropping the second part ends the outgoing stream.
-    async fn open(
+    pub(super) async fn open(
         &self,
         url: &str,
     ) -> Result<(Streaming<internal_proto::peer::Nothing>, oneshot::Sender<()>), Standing> {
@@ -148,14 +149,14 @@ impl Link {
     fn note(&self, standing: &mut Standing, now: Standing) {
         let (peer, changed) = (self.peer, *standing != now);
         if changed && self.lane == Lane::Control {
-            let url = &self.urls;
+            let url = self.urls.join(",");
             match &now {
                 Standing::Unknown => {}
-                Standing::Connected => tracing::info!(%peer, ?url, "connected to the peer"),
-                Standing::Lost(reason) => tracing::warn!(%peer, ?url, reason, "lost the connection to the peer"),
-                Standing::NobodyThere => tracing::warn!(%peer, ?url, "nobody listens where the peer should"),
-                Standing::Unreachable(reason) => tracing::warn!(%peer, ?url, reason, "cannot reach the peer"),
-                Standing::Refused(reason) => tracing::error!(%peer, ?url, reason, "the peer refuses this member"),
+                Standing::Connected => tracing::info!(%peer, %url, "connected to the peer"),
+                Standing::Lost(reason) => tracing::warn!(%peer, %url, reason, "lost the connection to the peer"),
+                Standing::NobodyThere => tracing::warn!(%peer, %url, "nobody listens where the peer should"),
+                Standing::Unreachable(reason) => tracing::warn!(%peer, %url, reason, "cannot reach the peer"),
+                Standing::Refused(reason) => tracing::error!(%peer, %url, reason, "the peer refuses this member"),
             }
         }
         *standing = now;

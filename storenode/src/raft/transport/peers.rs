@@ -128,7 +128,7 @@ impl Introduction {
     }
 
     /// What every call to a peer begins with.
-    fn metadata(&self, receiver: MemberId) -> MetadataMap {
+    pub(super) fn metadata(&self, receiver: MemberId) -> MetadataMap {
         let mut metadata = MetadataMap::new();
         let mut insert = |key, value: String| {
             metadata.insert(key, value.parse().expect("digits are always valid metadata"));

@@ -9,6 +9,7 @@
 //! Invariants: this crate depends on no other crate of the product; wire libraries but `prost` appear only in what
 //! crosses machines ([`wire`], [`peer`]), never in the vocabulary; nothing here waits, and nothing here decides.
 
+pub mod admin;
 mod command;
 mod convert;
 mod error;

@@ -7,6 +7,7 @@
 
 use crate::nearest::nearest;
 use crate::options::{self, OptionSpec};
+use crate::role::{Role, programs};
 use crate::value::{Kind, ValueError};
 use crate::yaml::{self, YamlError, YamlValue};
 
@@ -55,6 +56,18 @@ pub enum FileError {
         /// The path that may have been meant.
         nearest: Option<String>,
     },
+    /// A key for another program.
+    #[error("line {line}: {path:?} is an option of {}, not of {}: put it into that program's file", programs(.spec.roles), .role.program())]
+    OtherProgram {
+        /// The key's path.
+        path: String,
+        /// The line it stands on.
+        line: u64,
+        /// Its option.
+        spec: &'static OptionSpec,
+        /// Who reads the file.
+        role: Role,
+    },
     /// A value its option does not allow.
     #[error("line {line}: invalid value {value:?} for {path:?}: {reason}")]
     Value {
@@ -83,18 +96,22 @@ fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|path| format!("; did you mean {path:?}?")).unwrap_or_default()
 }
 
-/// Reads a file's text by the rules of its format.
+/// Reads the text of a program's file by the rules of its format.
 ///
 /// # Errors
 /// The first thing in it that is wrong.
-pub fn parse(format: Format, text: &str) -> Result<File, FileError> {
+pub fn parse(role: Role, format: Format, text: &str) -> Result<File, FileError> {
     let mut file = File::default();
     for read in yaml::parse(text)? {
         match (by_path(format, &read.path), format) {
+            (Some(spec), Format::Product) if !spec.is_of(role) => {
+                return Err(FileError::OtherProgram { path: read.path, line: read.line, spec, role });
+            }
+            (Some(spec), Format::Etcd) if !spec.is_of(role) => file.unknown.push((read.path, read.line)),
             (Some(spec), _) => file.values.push(checked(format, spec, read)?),
             (None, Format::Etcd) => file.unknown.push((read.path, read.line)),
             (None, Format::Product) => {
-                let paths: Vec<_> = settable().flat_map(OptionSpec::product_file_paths).collect();
+                let paths: Vec<_> = settable().filter(|spec| spec.is_of(role)).flat_map(OptionSpec::product_file_paths).collect();
                 let typed =
                     if read.path.starts_with("server.") { read.path.clone() } else { format!("server.{}", read.path) };
                 let nearest = nearest(&typed, paths.iter().map(String::as_str)).map(str::to_owned);

@@ -12,9 +12,10 @@ mod node;
 mod raft;
 mod rpc;
 pub mod state;
+pub mod verify;
 pub mod watch;
 
 pub use node::{Node, Passes, StartError, Surroundings, Tuning};
 pub use raft::transport::{Introduction, NoPeers, PeerMessage, Peers, Recipient, Transport};
 pub use rpc::admission::Admission;
-pub use rpc::{peer, server, service};
+pub use rpc::{admin, peer, server, service};

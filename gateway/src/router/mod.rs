@@ -16,6 +16,7 @@ mod membership;
 mod nodes;
 mod pipeline;
 mod read;
+mod seeds;
 mod session;
 mod topology;
 mod write;
@@ -32,6 +33,7 @@ pub use connection::Introduction;
 pub use floor::Floor;
 pub use membership::follow_members;
 pub use nodes::Nodes;
+pub use seeds::follow_seeds;
 
 use crate::call::Call;
 use session::Session;

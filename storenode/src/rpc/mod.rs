@@ -1,5 +1,6 @@
 //! What a node answers to gateways and peers, whichever way they reach it.
 
+pub mod admin;
 pub(crate) mod admission;
 mod calls;
 mod leases;

@@ -12,6 +12,7 @@
 //! sent and not answered has an unknown outcome; a node of another member id is never talked to.
 
 mod backoff;
+mod greeting;
 mod lane;
 mod link;
 mod standing;
@@ -30,6 +31,7 @@ use tokio::task::JoinSet;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
+pub(super) use greeting::greet;
 use lane::{Asked, Lane};
 
 /// A node that does not accept by then is not there; on one machine or in one data center it takes a millisecond.

@@ -166,33 +166,33 @@ mod tests {
 
     #[test]
     fn our_format_names_the_nearest_key() {
-        let file = parse(Format::Product, "server:\n  name: m1\n  etcd:\n    max_txn_ops: 7\n").unwrap();
+        let file = parse(Role::MetaStore, Format::Product, "server:\n  name: m1\n  etcd:\n    max_txn_ops: 7\n").unwrap();
         assert_eq!(set(&file), [("name", "m1"), ("max-txn-ops", "7")]);
-        let error = parse(Format::Product, "server:\n  data_dri: d\n").unwrap_err();
+        let error = parse(Role::MetaStore, Format::Product, "server:\n  data_dri: d\n").unwrap_err();
         assert_eq!(error.to_string(), r#"line 2: unknown key "server.data_dri"; did you mean "server.data_dir"?"#);
-        let error = parse(Format::Product, "server:\n  etcd:\n    max_txn_ops: many\n").unwrap_err();
+        let error = parse(Role::MetaStore, Format::Product, "server:\n  etcd:\n    max_txn_ops: many\n").unwrap_err();
         assert_eq!(error.to_string(), r#"line 3: invalid value "many" for "server.etcd.max_txn_ops": parse error"#);
     }
 
     #[test]
     fn families_of_old_keys_are_read() {
-        let file = parse(Format::Product, "server:\n  rocksdb:\n    max_open_files: 5\n").unwrap();
+        let file = parse(Role::MetaStore, Format::Product, "server:\n  rocksdb:\n    max_open_files: 5\n").unwrap();
         assert_eq!(set(&file), [("rocksdb-options", "5")]);
     }
 
     #[test]
     fn etcds_format_warns_of_unknown_keys() {
         let text = "name: m1\nnonsense: 1\nclient-transport-security:\n  cert-file: c\nlog-outputs: [stderr, f]\n";
-        let file = parse(Format::Etcd, text).unwrap();
+        let file = parse(Role::MetaStore, Format::Etcd, text).unwrap();
         assert_eq!(set(&file), [("name", "m1"), ("cert-file", "c"), ("log-outputs", "stderr,f")]);
         assert_eq!(file.unknown, [("nonsense".to_owned(), 2)]);
     }
 
     #[test]
     fn etcds_durations_are_nanoseconds() {
-        let file = parse(Format::Etcd, "watch-progress-notify-interval: 5000000000\n").unwrap();
+        let file = parse(Role::MetaStore, Format::Etcd, "watch-progress-notify-interval: 5000000000\n").unwrap();
         assert_eq!(set(&file), [("watch-progress-notify-interval", "5000000000ns")]);
-        let error = parse(Format::Etcd, "watch-progress-notify-interval: 5s\n").unwrap_err();
+        let error = parse(Role::MetaStore, Format::Etcd, "watch-progress-notify-interval: 5s\n").unwrap_err();
         assert!(matches!(error, FileError::NotNanoseconds { line: 1, .. }));
     }
 }

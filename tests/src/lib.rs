@@ -12,3 +12,4 @@ pub mod raw;
 pub mod requirement;
 pub mod simulation;
 pub mod small_disk;
+pub mod split;

@@ -86,7 +86,7 @@ impl Cluster {
         if self.fault() {
             return if self.fault() { None } else { Some(Err(Error::TimeoutLeaderFail)) };
         }
-        if self.fault() {
+        if self.fault() && self.fault() {
             self.sessions.clear();
         }
         let answer = self.apply(command);
@@ -227,7 +227,7 @@ async fn an_acknowledged_write_is_applied_once_whatever_is_lost() {
     }
     // Only a session that ends between two tries leaves an outcome open.
     assert!(unknown > 0, "no seed forgot a session in the worst moment");
-    assert!(unknown < 40 * 20);
+    assert!(unknown < 40 * 20, "{unknown} of 8000 outcomes are unknown");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,15 +6,17 @@
 //!  WatchCommand ──► storage node's hub ──► WatchBatch{events, through}
 //! ```
 //!
-//! Invariants: this crate depends on no other crate of the product; wire libraries appear in [`wire`] alone, never in
-//! the vocabulary; nothing here waits, and nothing here decides.
+//! Invariants: this crate depends on no other crate of the product; wire libraries but `prost` appear only in what
+//! crosses machines ([`wire`], [`peer`]), never in the vocabulary; nothing here waits, and nothing here decides.
 
 mod command;
 mod convert;
 mod error;
 mod generated;
+pub mod introduction;
 mod key_range;
 mod key_value;
+pub mod peer;
 mod request;
 mod response;
 mod store;

@@ -5,8 +5,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use internal_proto::{
-    Answer, AuthRevision, Barrier, Command, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder,
-    Standing, Store, WatchLink, Write,
+    Answer, Barrier, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder, Standing, Store, WatchLink,
+    Write,
 };
 use parking_lot::Mutex;
 use prometheus::Registry;
@@ -19,10 +19,11 @@ use crate::leader::lease_expiry::Lessor;
 use crate::log::{Identity, SEGMENT_BYTES};
 use crate::metrics::Metrics;
 use crate::raft::driver::Driver;
-use crate::raft::inbox::Inbox;
+use crate::raft::forward;
+use crate::raft::inbox::{Inbox, Notice};
 use crate::raft::member::{Clock, Pace};
 use crate::raft::shared::Shared;
-use crate::raft::transport::{PeerMessage, Transport};
+use crate::raft::transport::{PeerMessage, Recipient, Transport};
 use crate::raft::{self, Parts, core::Timing, recovery};
 use crate::rpc::{Query, Settle};
 use crate::state::Reader;
@@ -150,29 +151,47 @@ impl Node {
         Ok((Self { inbox, shared, query, hub, settle, driver: Mutex::default() }, driver))
     }
 
-    /// Writes this member's own record, so that clients can find it. Repeated until a leader takes it.
+    /// Writes this member's own record, so that clients can find it. Repeated until a leader takes it: this node, or
+    /// the one that it follows.
     ///
     /// # Errors
     /// [`Error::Stopped`] when the node stops first.
     pub async fn publish(&self, member: Member) -> Result<(), Error> {
         /// Between two tries; an election takes about ten times as long.
         const PAUSE: Duration = Duration::from_millis(20);
+        /// For a forwarded record to come back applied.
+        const ROUND_TRIP: Duration = Duration::from_millis(500);
+        let command = forward::own(Operation::PublishMember(member.clone()));
         loop {
-            let operation = Operation::PublishMember(member.clone());
-            let command = Command { origin: None, auth: AuthRevision::default(), operation };
             let (respond, answer) = Responder::new();
-            self.submit(vec![Write { command, respond }]);
+            self.submit(vec![Write { command: command.clone(), respond }]);
             match answer.await {
                 Ok(_) => return Ok(()),
                 Err(Error::Stopped) => return Err(Error::Stopped),
+                Err(Error::NotLeader { .. }) => {
+                    self.inbox.notice(Notice::Forward(command.clone()));
+                    if tokio::time::timeout(ROUND_TRIP, self.published(&member)).await.is_ok() {
+                        return Ok(());
+                    }
+                }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 
-    /// Takes a message that a peer's transport sent here.
-    pub fn deliver(&self, message: PeerMessage) {
-        self.inbox.deliver(message);
+    async fn published(&self, member: &Member) {
+        let mut applied = self.shared.watch_applied();
+        // An error means that the driver is gone, which the next try finds out.
+        let _ = applied.wait_for(|_| self.reader().members().contains(member)).await;
+    }
+
+    /// Gives leadership to another voter, if this node leads and there is one. Over when another leads, or none took
+    /// over within an election timeout; writes that came meanwhile are answered `NotLeader` or go on here.
+    pub async fn hand_over(&self) {
+        let (done, over) = oneshot::channel();
+        self.inbox.notice(Notice::HandOver(done));
+        // The sender is dropped when it is over.
+        let _ = over.await;
     }
 
     /// Reads of the applied state.
@@ -196,6 +215,20 @@ impl Node {
         {
             tracing::error!("the driver's thread ended with a panic");
         }
+    }
+}
+
+impl Recipient for Node {
+    fn deliver(&self, message: PeerMessage) {
+        self.inbox.deliver(message);
+    }
+
+    fn unreachable(&self, peer: MemberId) {
+        self.inbox.notice(Notice::Unreachable(peer));
+    }
+
+    fn gone(&self, peer: MemberId) {
+        self.inbox.notice(Notice::Gone(peer));
     }
 }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use internal_proto::{Answer, Error, LogIndex, Request, Route};
 
-pub use connection::Headers;
+pub use connection::Introduction;
 pub use floor::Floor;
 pub use membership::{follow_members, store_address};
 pub use nodes::Nodes;

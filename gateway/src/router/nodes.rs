@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::connection::{Headers, Remote};
+use super::connection::{Introduction, Remote};
 use super::pipeline::Pipeline;
 use super::topology::Topology;
 
@@ -40,8 +40,8 @@ pub struct Nodes {
     own: Option<MemberId>,
     view: Arc<watch::Sender<Arc<View>>>,
     members: Mutex<BTreeMap<MemberId, Connected>>,
-    /// What every stream to another node carries.
-    headers: Headers,
+    /// `None`: there are no other nodes, and never will be.
+    introduction: Option<Introduction>,
     /// Which node is read at, where there is no own one.
     preference: AtomicUsize,
 }
@@ -56,19 +56,23 @@ impl Nodes {
     /// The node of this process alone.
     #[must_use]
     pub fn sole(store: Arc<dyn Store>) -> Self {
-        Self::new(Some(store), Headers::default())
+        Self::assemble(Some(store), None)
     }
 
     /// The node of this process, if there is one. Others join by [`Nodes::update`].
     #[must_use]
-    pub fn new(own: Option<Arc<dyn Store>>, headers: Headers) -> Self {
+    pub fn new(own: Option<Arc<dyn Store>>, introduction: Introduction) -> Self {
+        Self::assemble(own, Some(introduction))
+    }
+
+    fn assemble(own: Option<Arc<dyn Store>>, introduction: Option<Introduction>) -> Self {
         let id = own.as_ref().map(|store| store.member());
         let view = View { topology: Topology::new(id), nodes: BTreeMap::new(), sole: None };
         let nodes = Self {
             own: id,
             view: Arc::new(watch::Sender::new(Arc::new(view))),
             members: Mutex::default(),
-            headers,
+            introduction,
             preference: AtomicUsize::new(rand::random::<u32>() as usize),
         };
         if let Some(store) = own {
@@ -80,6 +84,7 @@ impl Nodes {
     /// The members of the cluster, as they are now: each with where its Store service is. The own node's is not used.
     /// Must be called within a tokio runtime.
     pub fn update(&self, members: &[(MemberId, String)]) {
+        let Some(introduction) = &self.introduction else { return };
         let others = members.iter().filter(|(id, _)| Some(*id) != self.own);
         let wanted: BTreeMap<MemberId, &String> = others.map(|(id, url)| (*id, url)).collect();
         let mut connected = self.members.lock();
@@ -92,7 +97,7 @@ impl Nodes {
         });
         for (id, url) in wanted {
             if !connected.contains_key(&id) {
-                match Remote::new(id, url, &self.headers) {
+                match Remote::new(id, url, introduction) {
                     Ok(remote) => self.connect(&mut connected, Arc::new(remote), Some(url.clone())),
                     Err(error) => tracing::warn!(member = %id, url, %error, "a member's address cannot be used"),
                 }

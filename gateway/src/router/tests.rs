@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::{mpsc, watch};
 
-use super::{Headers, Nodes, Router};
+use super::{Introduction, Nodes, Router};
 
 const TIMEOUT: Duration = Duration::from_secs(7);
 
@@ -168,7 +168,7 @@ impl Store for Node {
 
 fn router(cluster: &Arc<Mutex<Cluster>>, own: Option<u64>) -> Router {
     let node = |id| Arc::new(Node { id: MemberId(id), cluster: Arc::clone(cluster) }) as Arc<dyn Store>;
-    let nodes = Nodes::new(own.map(node), Headers::default());
+    let nodes = Nodes::new(own.map(node), Introduction::new(None, ""));
     for id in 1..=3 {
         nodes.add(node(id));
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Invariants: decoding what was encoded gives the same; what is no message of this format is refused, never
-//! half-understood. Every stream's headers carry the format ([`FORMAT_HEADER`]), and a newer one is refused by name.
+//! half-understood. Every stream's headers carry the format, as [`crate::introduction`] says.
 
 mod answer;
 mod batch;
@@ -29,15 +29,6 @@ pub use crate::generated::metastore::store::{
 };
 
 use crate::{EntryError, MemberId, Standing, Term};
-
-/// The newest format of the Store service that this program speaks.
-pub const FORMAT: u32 = 1;
-
-/// The header that carries a stream's format.
-pub const FORMAT_HEADER: &str = "metastore-store-format";
-
-/// The header that names the member that a stream is meant for.
-pub const MEMBER_HEADER: &str = "metastore-member";
 
 /// A frame holds at most so many bytes of calls, or one call: what a node takes without delaying others.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;

@@ -1,15 +1,17 @@
-//! What a node answers to gateways, whichever way they reach it.
+//! What a node answers to gateways and peers, whichever way they reach it.
 
+pub(crate) mod admission;
 mod calls;
 mod leases;
 mod outbox;
+pub mod peer;
 mod query;
-mod service;
+pub mod server;
+pub mod service;
 mod settle;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 
 pub(crate) use query::Query;
-pub use service::{Service, service};
 pub(crate) use settle::Settle;

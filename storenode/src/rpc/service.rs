@@ -7,21 +7,23 @@
 //!          ══watch════► watch     the hub's link
 //! ```
 //!
-//! Invariants: a stream of a newer format, or meant for another member, is refused by name; what is no message ends
-//! its stream with the reason, and nothing else.
+//! Invariants: a stream meant for another member is refused by name; what is no message ends its stream with the
+//! reason, and nothing else. Format, token and cluster are admission's, before anything comes here.
 
 use std::sync::Arc;
 
 use internal_proto::wire::{
-    AnswerFrame, BatchFrame, CallFrame, FORMAT, FORMAT_HEADER, MAX_MESSAGE_BYTES, MEMBER_HEADER, Malformed, Nothing,
-    StoreServer, StoreService, WatchCommands, WireStanding, batch_frames,
+    AnswerFrame, BatchFrame, CallFrame, MAX_MESSAGE_BYTES, Malformed, Nothing, StoreServer, StoreService, WatchCommands,
+    WireStanding, batch_frames,
 };
-use internal_proto::{MemberId, Store, WatchCommand, WatchLink};
+use internal_proto::introduction::RECEIVER_KEY;
+use internal_proto::{Store, WatchCommand, WatchLink};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::admission::member;
 use super::calls::Calls;
 
 /// Frames made and not yet taken by the connection: what comes later gathers where it is bounded.
@@ -32,28 +34,16 @@ pub struct Service {
     store: Arc<dyn Store>,
 }
 
-/// The service as a server carries it. Who may call is the server's to decide, before anything reaches this.
+/// The service as a server carries it.
 pub fn service(store: Arc<dyn Store>) -> StoreServer<Service> {
     StoreServer::new(Service { store }).max_decoding_message_size(MAX_MESSAGE_BYTES)
 }
 
 impl Service {
-    /// Refuses what was built for another format or another member.
+    /// Refuses what is meant for another member.
     fn admit(&self, headers: &MetadataMap) -> Result<(), Status> {
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let format = header(FORMAT_HEADER).and_then(|text| text.parse::<u32>().ok());
-        match format {
-            Some(0) | None => return Err(Status::invalid_argument(format!("{FORMAT_HEADER} is missing or no number"))),
-            Some(newer) if newer > FORMAT => {
-                return Err(Status::failed_precondition(format!(
-                    "the gateway speaks format {newer} of the Store service, this storage node knows formats up to \
-                     {FORMAT}: start newer storage nodes before newer gateways"
-                )));
-            }
-            Some(_) => {}
-        }
         let myself = self.store.member();
-        match header(MEMBER_HEADER).and_then(|text| u64::from_str_radix(text, 16).ok()).map(MemberId) {
+        match member(headers, RECEIVER_KEY) {
             Some(meant) if meant != myself => Err(Status::failed_precondition(format!(
                 "this is member {myself}, not member {meant}: the address belongs to another member now"
             ))),

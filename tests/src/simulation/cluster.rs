@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng, SeedableRng};
-use storenode::{Node, Tuning};
+use storenode::{Node, Recipient as _, Tuning};
 
 use super::machine::Machine;
 use super::network::{Network, Quality, Way};

@@ -18,16 +18,16 @@ mod standing;
 
 use std::time::Duration;
 
+use internal_proto::introduction::{CLUSTER_KEY, FORMAT, FORMAT_KEY, RECEIVER_KEY, TOKEN_KEY};
 use internal_proto::wire::{
-    Ask, CONNECTION_WINDOW_BYTES, FORMAT, FORMAT_HEADER, MAX_MESSAGE_BYTES, MEMBER_HEADER, STREAM_WINDOW_BYTES,
-    StoreClient,
+    Ask, CONNECTION_WINDOW_BYTES, MAX_MESSAGE_BYTES, STREAM_WINDOW_BYTES, StoreClient,
 };
 use internal_proto::{
-    Answer, Barrier, Error, Freshness, MemberId, Reply, Request, Responder, Standing, Store, WatchLink, Write,
+    Answer, Barrier, ClusterId, Error, Freshness, MemberId, Reply, Request, Responder, Standing, Store, WatchLink, Write,
 };
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tonic::metadata::MetadataMap;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
 use lane::{Asked, Lane};
@@ -38,9 +38,35 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What every stream to a node carries besides its format: who may call, and for which cluster.
-#[derive(Clone, Debug, Default)]
-pub struct Headers(pub MetadataMap);
+/// How a gateway introduces itself on every stream to a node.
+#[derive(Clone, Debug)]
+pub struct Introduction(MetadataMap);
+
+impl Introduction {
+    /// With the cluster's token, and the cluster's id where it is known.
+    #[must_use]
+    pub fn new(cluster: Option<ClusterId>, token: &str) -> Self {
+        let mut metadata = MetadataMap::new();
+        metadata.insert(FORMAT_KEY, FORMAT.into());
+        metadata.insert_bin(TOKEN_KEY, MetadataValue::from_bytes(token.as_bytes()));
+        if let Some(cluster) = cluster {
+            metadata.insert(CLUSTER_KEY, text(cluster));
+        }
+        Self(metadata)
+    }
+
+    /// On streams to one member.
+    fn to(&self, member: MemberId) -> MetadataMap {
+        let mut metadata = self.0.clone();
+        metadata.insert(RECEIVER_KEY, text(member));
+        metadata
+    }
+}
+
+/// An id in hexadecimal digits, as clients print it.
+fn text(id: impl std::fmt::Display) -> MetadataValue<tonic::metadata::Ascii> {
+    id.to_string().parse().expect("hexadecimal digits are valid metadata")
+}
 
 /// A node across the network.
 pub(super) struct Remote {
@@ -60,18 +86,15 @@ struct Client {
     headers: MetadataMap,
 }
 
-/// An address or a header that cannot be used.
+/// An address that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct BadAddress(Box<dyn std::error::Error + Send + Sync>);
 
 impl Remote {
     /// Connects to the Store service of a member. Must be called within a tokio runtime.
-    pub(super) fn new(member: MemberId, url: &str, headers: &Headers) -> Result<Self, BadAddress> {
-        let mut headers = headers.0.clone();
-        headers.insert(FORMAT_HEADER, FORMAT.into());
-        headers.insert(MEMBER_HEADER, member.to_string().parse().map_err(|error| BadAddress(Box::new(error)))?);
-        let client = || Client::new(url, headers.clone());
+    pub(super) fn new(member: MemberId, url: &str, introduction: &Introduction) -> Result<Self, BadAddress> {
+        let client = || Client::new(url, introduction.to(member));
         let mut tasks = JoinSet::new();
         let control = client()?;
         let (said, standing) = watch::channel(Standing::default());

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Response, Status, Streaming};
 
-use super::{Headers, Remote};
+use super::{Introduction, Remote};
 
 /// How a node answers each call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ async fn node(manners: Manners) -> (Remote, Arc<Mutex<Manners>>, tokio::task::Jo
         let incoming = TcpListenerStream::new(listener);
         let _ = tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await;
     });
-    (Remote::new(MemberId(1), &url, &Headers::default()).unwrap(), manners, server)
+    (Remote::new(MemberId(1), &url, &Introduction::new(None, "")).unwrap(), manners, server)
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_node_that_cannot_be_reached_refuses_at_once_and_says_so() {
     let known = *standing.wait_for(|standing| standing.reachable).await.unwrap();
     assert_eq!(known, Standing { reachable: true, leader: Some(MemberId(1)), term: Term(3) });
     server.abort();
-    let unreachable = Remote::new(MemberId(1), "http://127.0.0.1:1", &Headers::default()).unwrap();
+    let unreachable = Remote::new(MemberId(1), "http://127.0.0.1:1", &Introduction::new(None, "")).unwrap();
     assert_eq!(unreachable.query(Request::Status, Freshness::default()).await, Err(Error::NoLeader));
     assert!(!unreachable.standing().borrow().reachable);
 }
@@ -142,5 +142,5 @@ async fn a_batch_that_is_none_ends_the_link() {
 
 #[tokio::test]
 async fn an_address_that_is_none_is_refused() {
-    assert!(Remote::new(MemberId(1), "no address", &Headers::default()).is_err());
+    assert!(Remote::new(MemberId(1), "no address", &Introduction::new(None, "")).is_err());
 }

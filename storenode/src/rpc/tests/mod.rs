@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use internal_proto::wire::{
-    AnswerFrame, Ask, Call, CallFrame, FORMAT, FORMAT_HEADER, Joiner, MAX_FRAME_BYTES, MAX_PART_BYTES,
-    MEMBER_HEADER, Nothing, StoreClient, Told,
+    AnswerFrame, Ask, Call, CallFrame, Joiner, MAX_FRAME_BYTES, MAX_PART_BYTES, Nothing, StoreClient, Told,
 };
+use internal_proto::introduction::RECEIVER_KEY;
 use internal_proto::{
     Answer, AuthRevision, Command, Error, Freshness, KeyRange, LeaseId, MemberId, Operation, RangeRequest, Request,
     Response, Standing, Term,
@@ -26,18 +26,12 @@ use fake::Fake;
 async fn connect(store: &Arc<Fake>) -> StoreClient<Channel> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let service = super::service(Arc::clone(store) as _);
+    let service = super::service::service(Arc::clone(store) as _);
     tokio::spawn(async move {
         let incoming = TcpListenerStream::new(listener);
         tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
     });
     StoreClient::new(Endpoint::from_shared(url).unwrap().connect().await.unwrap())
-}
-
-fn request<T>(message: T) -> tonic::Request<T> {
-    let mut request = tonic::Request::new(message);
-    request.metadata_mut().insert(FORMAT_HEADER, FORMAT.into());
-    request
 }
 
 struct Caller {
@@ -50,7 +44,7 @@ struct Caller {
 impl Caller {
     async fn new(store: &Arc<Fake>) -> Self {
         let (frames, stream) = mpsc::channel(1);
-        let answers = connect(store).await.calls(request(ReceiverStream::new(stream))).await.unwrap().into_inner();
+        let answers = connect(store).await.calls(ReceiverStream::new(stream)).await.unwrap().into_inner();
         Self { frames, answers, joiner: Joiner::default(), ready: Vec::new() }
     }
 
@@ -91,7 +85,7 @@ fn range(bytes: usize, key: &'static str, end: &'static str) -> Ask {
 async fn answers_come_in_the_order_in_which_they_are_there() {
     let store = Arc::new(Fake::default());
     let mut caller = Caller::new(&store).await;
-    caller.send((1..=3).map(|number| (number, write(number.cast_signed())))).await;
+    caller.send((1..=3_u64).map(|number| (number, write(number.cast_signed())))).await;
     let mut held = store.held(3).await;
     held.remove(1).respond.send(Err(Error::LeaseNotFound));
     assert_eq!(caller.answer().await, (2, Err(Error::LeaseNotFound)));
@@ -159,23 +153,18 @@ async fn what_is_no_call_ends_its_stream_with_the_reason_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_newer_format_and_another_member_are_refused_by_name() {
+async fn a_stream_that_is_meant_for_another_member_is_refused_by_name() {
     let mut client = connect(&Arc::new(Fake::default())).await;
-    let mut refusal = async |name: &'static str, value: &'static str| {
-        let mut request = request(Nothing {});
-        request.metadata_mut().insert(name, value.parse().unwrap());
-        client.standing(request).await.unwrap_err().message().to_owned()
-    };
-    let newer = refusal(FORMAT_HEADER, "2").await;
-    assert!(newer.contains("speaks format 2") && newer.contains("knows formats up to 1"), "{newer}");
-    assert!(refusal(FORMAT_HEADER, "x").await.contains("missing or no number"));
-    assert!(refusal(MEMBER_HEADER, "a1").await.contains("this is member 1, not member a1"));
+    let mut request = tonic::Request::new(Nothing {});
+    request.metadata_mut().insert(RECEIVER_KEY, "a1".parse().unwrap());
+    let refusal = client.standing(request).await.unwrap_err();
+    assert!(refusal.message().contains("this is member 1, not member a1"), "{}", refusal.message());
 }
 
 #[tokio::test]
 async fn a_change_of_leaders_is_pushed() {
     let store = Arc::new(Fake::default());
-    let mut standings = connect(&store).await.standing(request(Nothing {})).await.unwrap().into_inner();
+    let mut standings = connect(&store).await.standing(Nothing {}).await.unwrap().into_inner();
     assert_eq!(standings.message().await.unwrap().unwrap().standing().leader, None);
     let standing = Standing { reachable: true, leader: Some(MemberId(2)), term: Term(5) };
     store.standing.send_replace(standing);

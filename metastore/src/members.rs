@@ -2,13 +2,16 @@
 //!
 //! ```text
 //!  node ─► peers ═══► other members' ports
-//!  node ◄─ server ◄── other members, through one check
+//!  node ◄─ server ◄── other members and their gateways, through one check
+//!  gateway ─► nodes ═══► other members' Store services, at the same ports
 //! ```
 
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use storenode::{Admission, Introduction, Node, Peers, Recipient, peer, server};
+use gateway::router::{self, Nodes};
+use internal_proto::Store;
+use storenode::{Admission, Introduction, Node, Peers, Recipient, peer, server, service};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -36,7 +39,8 @@ pub(crate) fn connect(peers: Arc<Peers>, node: &Arc<Node>, sockets: Vec<TcpListe
     let sockets = sockets.into_iter().map(tokio::net::TcpListener::from_std).collect::<Result<_, _>>()?;
     let Introduction { cluster, token, .. } = peers.introduction();
     let admission = Arc::new(Admission::new(*cluster, token));
-    let routes = server::Routes::new(peer::service(Arc::clone(&peers), Arc::clone(&recipient)));
+    let routes = server::Routes::new(peer::service(Arc::clone(&peers), Arc::clone(&recipient)))
+        .add_service(service::service(Arc::clone(node) as Arc<dyn Store>));
     let (shutdown, asked) = oneshot::channel();
     let asked = async move {
         // A dropped sender asks for the end as well.
@@ -50,6 +54,12 @@ pub(crate) fn connect(peers: Arc<Peers>, node: &Arc<Node>, sockets: Vec<TcpListe
     let server = tokio::spawn(work);
     peers.connect(&recipient);
     Ok(Members { peers, server, shutdown })
+}
+
+/// The nodes that this member's gateway calls: its own and, as far as is known, the other members'.
+pub(crate) fn nodes(who: &Myself, node: &Arc<Node>) -> Arc<Nodes> {
+    let introduction = router::Introduction::new(Some(who.cluster_id), &who.token);
+    Arc::new(Nodes::new(Some(Arc::clone(node) as Arc<dyn Store>), introduction))
 }
 
 impl Members {

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use gateway::middleware::telemetry::TelemetryLayer;
 use gateway::protocols::etcd::{Caller, Etcd, Identity, WatchService};
 use gateway::protocols::listener::{self, Options};
-use gateway::router::{Nodes, Router};
+use gateway::router::{Nodes, Router, follow_members};
 use gateway::{stack::stack, watch};
-use internal_proto::{Entry, Member, Store};
+use internal_proto::{Entry, Member};
 use prometheus::Registry;
 use storenode::{Node, Peers, Surroundings, Tuning};
 use tokio::sync::oneshot;
@@ -43,6 +43,8 @@ pub(crate) struct Sockets {
 pub(crate) struct Serving {
     node: Arc<Node>,
     members: Members,
+    /// Keeps the gateway's nodes as the cluster's members.
+    following: JoinHandle<()>,
     server: JoinHandle<()>,
     shutdown: oneshot::Sender<()>,
 }
@@ -60,7 +62,9 @@ pub(crate) async fn serve(
     let members = members::connect(peers, &node, sockets.members)?;
     publish(&node, myself(&storenode)).await?;
     let server_timeout = REQUEST_TIMEOUT + 2 * storenode.election_timeout;
-    let etcd = etcd(&storenode, &gateway, server_timeout, &node, &registry)?;
+    let nodes = members::nodes(who, &node);
+    let following = tokio::spawn(follow_members(Arc::clone(&nodes), who.first_members.clone()));
+    let etcd = etcd(&storenode, &gateway, server_timeout, nodes, &registry)?;
     let listeners = sockets.clients.into_iter().map(tokio::net::TcpListener::from_std).collect::<Result<_, _>>()?;
     let (shutdown, asked) = oneshot::channel();
     let asked = async move {
@@ -68,7 +72,7 @@ pub(crate) async fn serve(
         let _ = asked.await;
     };
     let server = tokio::spawn(listener::serve(listeners, etcd, Options::from(&gateway), asked));
-    Ok(Serving { node, members, server, shutdown })
+    Ok(Serving { node, members, following, server, shutdown })
 }
 
 /// Recovery reads the disk, so it does not run among the runtime's tasks.
@@ -123,11 +127,9 @@ fn etcd(
     storenode: &storenode::config::Config,
     gateway: &gateway::config::Config,
     server_timeout: Duration,
-    node: &Arc<Node>,
+    nodes: Arc<Nodes>,
     registry: &Registry,
 ) -> Result<Service, StartError> {
-    let store: Arc<dyn Store> = Arc::clone(node) as Arc<dyn Store>;
-    let nodes = Arc::new(Nodes::sole(store));
     let router = Router::new(Arc::clone(&nodes), server_timeout);
     let floor = Arc::clone(router.floor());
     let identity = Identity { cluster: storenode.cluster_id, member: Some(storenode.member_id) };
@@ -152,6 +154,7 @@ impl Serving {
         let _ = self.shutdown.send(());
         // It ends when all is drained or the drain's own deadline has passed; a panic in it changes nothing here.
         let _ = self.server.await;
+        self.following.abort();
         let node = self.node;
         let _ = tokio::task::spawn_blocking(move || node.stop()).await;
         self.members.disconnect().await;

@@ -30,7 +30,7 @@ use internal_proto::{Answer, Error, LogIndex, Request, Route};
 
 pub use connection::Introduction;
 pub use floor::Floor;
-pub use membership::{follow_members, store_address};
+pub use membership::follow_members;
 pub use nodes::Nodes;
 
 use crate::call::Call;

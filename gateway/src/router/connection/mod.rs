@@ -76,6 +76,8 @@ pub(super) struct Remote {
     bulk: Lane,
     watch: Client,
     standing: watch::Receiver<Standing>,
+    /// Links to the watch hub end when this does: the member has left or moved.
+    alive: watch::Sender<()>,
     _tasks: JoinSet<()>,
 }
 
@@ -105,7 +107,7 @@ impl Remote {
             lane
         };
         let (control, pipeline, bulk) = (lane(control), lane(client()?), lane(client()?));
-        Ok(Self { member, control, pipeline, bulk, watch: client()?, standing, _tasks: tasks })
+        Ok(Self { member, control, pipeline, bulk, watch: client()?, standing, alive: watch::Sender::new(()), _tasks: tasks })
     }
 
     /// What is small and waited for goes apart from what is large.
@@ -165,7 +167,7 @@ impl Store for Remote {
     }
 
     fn watch(&self) -> WatchLink {
-        link::open(self.watch.clone(), self.member)
+        link::open(self.watch.clone(), self.member, self.alive.subscribe())
     }
 
     fn standing(&self) -> watch::Receiver<Standing> {

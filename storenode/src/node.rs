@@ -5,8 +5,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use internal_proto::{
-    Answer, Barrier, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder, Standing, Store, WatchLink,
-    Write,
+    Answer, Barrier, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder, Standing, Store,
+    WatchLink, Write,
 };
 use parking_lot::Mutex;
 use prometheus::Registry;

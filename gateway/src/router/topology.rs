@@ -56,8 +56,9 @@ impl Topology {
         }
         let (term, leader) = self.latest?;
         let standing = self.standings.get(&leader).filter(|standing| standing.reachable)?;
-        // One that has seen a later term leads no more, whoever still thinks so.
-        (standing.term <= term).then_some(leader)
+        // It knows best, unless its own news is the older: one that stepped down leads no more, whoever thinks so.
+        let leads = standing.term < term || (standing.term == term && standing.leader == Some(leader));
+        leads.then_some(leader)
     }
 
     /// Whom to read at: the own node; without one, `preference` picks, so that a gateway stays with one node while
@@ -68,9 +69,8 @@ impl Topology {
             return Some(own);
         }
         let reachable = |led: bool| {
-            let nodes = self.standings.iter().filter(move |(node, standing)| {
-                untried(node) && standing.leader.is_some() == led
-            });
+            let nodes =
+                self.standings.iter().filter(move |(node, standing)| untried(node) && standing.leader.is_some() == led);
             nodes.map(|(node, _)| *node).collect::<Vec<_>>()
         };
         let led = reachable(true);

@@ -187,7 +187,7 @@ fn range(serializable: bool) -> Request {
 
 async fn write_many(seed: u64, faults: u32) -> (usize, usize) {
     let cluster = Cluster::new(seed, faults);
-    let router = router(&cluster, (seed % 2 == 0).then_some(1));
+    let router = router(&cluster, seed.is_multiple_of(2).then_some(1));
     let write = |client: usize| {
         let router = router.clone();
         async move {
@@ -261,7 +261,7 @@ async fn without_a_leader_a_write_waits_until_its_time_is_over() {
     let cluster = Cluster::new(1, 0);
     let router = router(&cluster, None);
     for standing in &cluster.lock().standings {
-        standing.send_replace(Standing { reachable: true, ..Standing::default() });
+        standing.send_replace(Standing { reachable: true, leader: None, term: Term(1) });
     }
     assert_eq!(router.route(put("key")).await, Err(Error::Timeout));
     cluster.lock().tell();

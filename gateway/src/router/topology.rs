@@ -8,13 +8,15 @@
 
 use std::collections::BTreeMap;
 
-use internal_proto::{MemberId, Standing};
+use internal_proto::{MemberId, Standing, Term};
 
 /// What this gateway knows of the nodes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Topology {
     own: Option<MemberId>,
     standings: BTreeMap<MemberId, Standing>,
+    /// Whom the latest term named that had a leader.
+    latest: Option<(Term, MemberId)>,
 }
 
 impl Topology {
@@ -25,6 +27,7 @@ impl Topology {
     /// A node says something, or cannot be reached.
     pub(super) fn say(&mut self, node: MemberId, standing: Standing) {
         self.standings.insert(node, standing);
+        self.latest = self.latest.max(standing.leader.map(|leader| (standing.term, leader)));
     }
 
     /// A node is no longer a member.
@@ -51,10 +54,11 @@ impl Topology {
         if self.standings.len() == 1 {
             return self.standings.keys().next().copied();
         }
-        let claims = self.standings.values().filter(|standing| standing.reachable);
-        let claims = claims.filter_map(|standing| Some((standing.term, standing.leader?)));
-        let (_, leader) = claims.max_by_key(|(term, _)| *term)?;
-        self.is_reachable(leader).then_some(leader)
+        let (term, leader) = self.latest?;
+        let standing = self.standings.get(&leader).filter(|standing| standing.reachable)?;
+        // It knows best, unless its own news is the older: one that stepped down leads no more, whoever thinks so.
+        let leads = standing.term < term || (standing.term == term && standing.leader == Some(leader));
+        leads.then_some(leader)
     }
 
     /// Whom to read at: the own node; without one, `preference` picks, so that a gateway stays with one node while
@@ -65,9 +69,8 @@ impl Topology {
             return Some(own);
         }
         let reachable = |led: bool| {
-            let nodes = self.standings.iter().filter(move |(node, standing)| {
-                untried(node) && standing.leader.is_some() == led
-            });
+            let nodes =
+                self.standings.iter().filter(move |(node, standing)| untried(node) && standing.leader.is_some() == led);
             nodes.map(|(node, _)| *node).collect::<Vec<_>>()
         };
         let led = reachable(true);

@@ -56,9 +56,7 @@ impl From<&Answer> for wire::Answer {
             Response::LeaseRevoke => Wire::LeaseRevoke(Nothing {}),
             Response::LeaseKeepAlive { ttl } => Wire::LeaseKeepAlive(*ttl),
             Response::LeaseTimeToLive(lease) => Wire::LeaseTimeToLive(lease.into()),
-            Response::LeaseLeases(ids) => {
-                Wire::LeaseLeases(wire::Leases { ids: ids.iter().map(|id| id.0).collect() })
-            }
+            Response::LeaseLeases(ids) => Wire::LeaseLeases(wire::Leases { ids: ids.iter().map(|id| id.0).collect() }),
             Response::Status(status) => Wire::Status(status.into()),
             Response::MemberList(members) => {
                 Wire::MemberList(wire::Members { members: members.iter().map(Into::into).collect() })

@@ -50,8 +50,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 fn range_request() -> impl Strategy<Value = RangeRequest> {
-    (key_range(), any::<u64>(), prop::option::of(revision()), any::<[bool; 3]>(), prop::option::of(revision())).prop_map(
-        |(range, limit, revision, [serializable, keys_only, count_only], bound)| RangeRequest {
+    (key_range(), any::<u64>(), prop::option::of(revision()), any::<[bool; 3]>(), prop::option::of(revision()))
+        .prop_map(|(range, limit, revision, [serializable, keys_only, count_only], bound)| RangeRequest {
             range,
             limit,
             revision,
@@ -60,8 +60,7 @@ fn range_request() -> impl Strategy<Value = RangeRequest> {
             keys_only,
             count_only,
             filter: RevisionFilter { min_mod: bound, max_create: bound, ..RevisionFilter::default() },
-        },
-    )
+        })
 }
 
 fn put_request() -> impl Strategy<Value = PutRequest> {
@@ -93,8 +92,7 @@ fn request() -> impl Strategy<Value = Request> {
         (lease.clone(), any::<i64>()).prop_map(|(id, ttl)| Request::LeaseGrant(LeaseGrantRequest { id, ttl })),
         lease.clone().prop_map(Request::LeaseRevoke),
         lease.clone().prop_map(Request::LeaseKeepAlive),
-        (lease, any::<bool>())
-            .prop_map(|(id, keys)| Request::LeaseTimeToLive(LeaseTimeToLiveRequest { id, keys })),
+        (lease, any::<bool>()).prop_map(|(id, keys)| Request::LeaseTimeToLive(LeaseTimeToLiveRequest { id, keys })),
         Just(Request::LeaseLeases),
         Just(Request::Status),
         any::<bool>().prop_map(|serializable| Request::MemberList { serializable }),
@@ -102,8 +100,12 @@ fn request() -> impl Strategy<Value = Request> {
 }
 
 fn range_response() -> impl Strategy<Value = RangeResponse> {
-    (revision(), kvs(), any::<bool>(), any::<u64>())
-        .prop_map(|(revision, kvs, more, count)| RangeResponse { revision, kvs, more, count })
+    (revision(), kvs(), any::<bool>(), any::<u64>()).prop_map(|(revision, kvs, more, count)| RangeResponse {
+        revision,
+        kvs,
+        more,
+        count,
+    })
 }
 
 fn put_response() -> impl Strategy<Value = PutResponse> {
@@ -111,8 +113,11 @@ fn put_response() -> impl Strategy<Value = PutResponse> {
 }
 
 fn delete_response() -> impl Strategy<Value = DeleteRangeResponse> {
-    (revision(), any::<u64>(), kvs())
-        .prop_map(|(revision, deleted, prev_kvs)| DeleteRangeResponse { revision, deleted, prev_kvs })
+    (revision(), any::<u64>(), kvs()).prop_map(|(revision, deleted, prev_kvs)| DeleteRangeResponse {
+        revision,
+        deleted,
+        prev_kvs,
+    })
 }
 
 fn txn_response() -> impl Strategy<Value = TxnResponse> {
@@ -205,10 +210,8 @@ fn batch() -> impl Strategy<Value = WatchBatch> {
             behind,
             pages: vec![WatchPage {
                 page: PageId(page),
-                content: revisions.map_or(PageContent::Compacted(through), |revisions| PageContent::Events {
-                    revisions,
-                    through,
-                }),
+                content: revisions
+                    .map_or(PageContent::Compacted(through), |revisions| PageContent::Events { revisions, through }),
             }],
         },
     )
@@ -259,7 +262,7 @@ proptest! {
         for command in [
             WatchCommand::Subscribe { feed: FeedId(id), range: range.clone(), prev_kv, next },
             WatchCommand::Unsubscribe(FeedId(id)),
-            WatchCommand::Read { page: PageId(id), range: range.clone(), prev_kv, next: revision },
+            WatchCommand::Read { page: PageId(id), range, prev_kv, next: revision },
             WatchCommand::Now(NowId(id)),
         ] {
             let sent = wire::WatchCommand::from(&command).encode_to_vec();

@@ -32,7 +32,8 @@ const MAX_LONG_READS: usize = 16;
 /// A reply that is not there yet.
 type Waiting = Pin<Box<dyn Future<Output = (u64, Result<Told, Error>)> + Send>>;
 /// Where answers of writes and long reads arrive.
-type Answers = (mpsc::UnboundedSender<(u64, Result<Answer, Error>)>, mpsc::UnboundedReceiver<(u64, Result<Answer, Error>)>);
+type Answers =
+    (mpsc::UnboundedSender<(u64, Result<Answer, Error>)>, mpsc::UnboundedReceiver<(u64, Result<Answer, Error>)>);
 
 /// One stream of calls.
 pub(super) struct Calls {

@@ -7,8 +7,8 @@
 
 use std::collections::VecDeque;
 
-use internal_proto::wire::{AnswerFrame, Answered, MAX_FRAME_BYTES, Told, told_parts};
 use internal_proto::Error;
+use internal_proto::wire::{AnswerFrame, Answered, MAX_FRAME_BYTES, Told, told_parts};
 use prost::Message;
 
 /// Answers that wait for the connection.

@@ -12,11 +12,11 @@
 
 use std::sync::Arc;
 
-use internal_proto::wire::{
-    AnswerFrame, BatchFrame, CallFrame, MAX_MESSAGE_BYTES, Malformed, Nothing, StoreServer, StoreService, WatchCommands,
-    WireStanding, batch_frames,
-};
 use internal_proto::introduction::RECEIVER_KEY;
+use internal_proto::wire::{
+    AnswerFrame, BatchFrame, CallFrame, MAX_MESSAGE_BYTES, Malformed, Nothing, StoreServer, StoreService,
+    WatchCommands, WireStanding, batch_frames,
+};
 use internal_proto::{Store, WatchCommand, WatchLink};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use internal_proto::{
-    AuthRevision, Error, KeyRange, LeaseId, LogIndex, Member, RangeRequest, RangeResponse, Revision, Term, TxnRequest,
-    TxnResponse, SessionId,
+    AuthRevision, Error, KeyRange, LeaseId, LogIndex, Member, RangeRequest, RangeResponse, Revision, SessionId, Term,
+    TxnRequest, TxnResponse,
 };
 
 use super::lease::attached_key;

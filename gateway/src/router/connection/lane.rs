@@ -131,11 +131,7 @@ impl Lane {
     }
 
     /// Serves one connection until it ends; what was in flight is dropped with it.
-    async fn connection(
-        &self,
-        client: &mut Client,
-        backoff: &mut Backoff,
-    ) -> Result<std::convert::Infallible, Status> {
+    async fn connection(&self, client: &mut Client, backoff: &mut Backoff) -> Result<std::convert::Infallible, Status> {
         let (frames, stream) = mpsc::channel(1);
         let request = client.request(ReceiverStream::new(stream));
         let mut answers = client.client.calls(request).await?.into_inner();

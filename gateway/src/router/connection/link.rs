@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use internal_proto::wire::{WatchCommands, WireWatchCommand, join_batch};
 use internal_proto::{MemberId, WatchBatch, WatchCommand, WatchLink};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
@@ -14,11 +14,16 @@ const COMMAND_QUEUE: usize = 1024;
 /// Batches on the way from the hub: what comes later gathers there, bounded in bytes.
 const BATCH_QUEUE: usize = 1;
 
-pub(super) fn open(client: Client, member: MemberId) -> WatchLink {
+/// Opens a link that ends at the latest when the sender of `alive` is gone.
+pub(super) fn open(client: Client, member: MemberId, mut alive: watch::Receiver<()>) -> WatchLink {
     let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
     let (batch_queue, batches) = mpsc::channel(BATCH_QUEUE);
     tokio::spawn(async move {
-        let Err(status) = carry(client, command_queue, batch_queue).await else { return };
+        let ended = tokio::select! {
+            ended = carry(client, command_queue, batch_queue) => ended,
+            _ = alive.changed() => return,
+        };
+        let Err(status) = ended else { return };
         tracing::info!(member = %member, reason = status.message(), "a watch link to a storage node ended");
     });
     WatchLink { commands, batches }

@@ -20,11 +20,10 @@ mod standing;
 use std::time::Duration;
 
 use internal_proto::introduction::{CLUSTER_KEY, FORMAT, FORMAT_KEY, RECEIVER_KEY, TOKEN_KEY};
-use internal_proto::wire::{
-    Ask, CONNECTION_WINDOW_BYTES, MAX_MESSAGE_BYTES, STREAM_WINDOW_BYTES, StoreClient,
-};
+use internal_proto::wire::{Ask, CONNECTION_WINDOW_BYTES, MAX_MESSAGE_BYTES, STREAM_WINDOW_BYTES, StoreClient};
 use internal_proto::{
-    Answer, Barrier, ClusterId, Error, Freshness, MemberId, Reply, Request, Responder, Standing, Store, WatchLink, Write,
+    Answer, Barrier, ClusterId, Error, Freshness, MemberId, Reply, Request, Responder, Standing, Store, WatchLink,
+    Write,
 };
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -78,6 +77,8 @@ pub(super) struct Remote {
     bulk: Lane,
     watch: Client,
     standing: watch::Receiver<Standing>,
+    /// Links to the watch hub end when this does: the member has left or moved.
+    alive: watch::Sender<()>,
     _tasks: JoinSet<()>,
 }
 
@@ -107,7 +108,16 @@ impl Remote {
             lane
         };
         let (control, pipeline, bulk) = (lane(control), lane(client()?), lane(client()?));
-        Ok(Self { member, control, pipeline, bulk, watch: client()?, standing, _tasks: tasks })
+        Ok(Self {
+            member,
+            control,
+            pipeline,
+            bulk,
+            watch: client()?,
+            standing,
+            alive: watch::Sender::new(()),
+            _tasks: tasks,
+        })
     }
 
     /// What is small and waited for goes apart from what is large.
@@ -167,7 +177,7 @@ impl Store for Remote {
     }
 
     fn watch(&self) -> WatchLink {
-        link::open(self.watch.clone(), self.member)
+        link::open(self.watch.clone(), self.member, self.alive.subscribe())
     }
 
     fn standing(&self) -> watch::Receiver<Standing> {

@@ -73,10 +73,7 @@ impl StoreService for Hostile {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
-    async fn watch(
-        &self,
-        _: tonic::Request<Streaming<WatchCommands>>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(&self, _: tonic::Request<Streaming<WatchCommands>>) -> Result<Response<Self::WatchStream>, Status> {
         let (frames, stream) = mpsc::channel(1);
         let _ = frames.try_send(Ok(BatchFrame::default()));
         Ok(Response::new(ReceiverStream::new(stream)))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use internal_proto::introduction::RECEIVER_KEY;
 use internal_proto::wire::{
     AnswerFrame, Ask, Call, CallFrame, Joiner, MAX_FRAME_BYTES, MAX_PART_BYTES, Nothing, StoreClient, Told,
 };
@@ -119,8 +120,8 @@ async fn a_long_answer_comes_in_parts_and_delays_no_other() {
 
 #[tokio::test]
 async fn a_gateway_that_does_not_read_is_not_read_from() {
-    /// Thirty times what may wait for a gateway.
-    const CALLS: u64 = 2000;
+    /// Some five times what may wait for a gateway.
+    const CALLS: u64 = 300;
     let store = Arc::new(Fake::default());
     let mut caller = Caller::new(&store).await;
     caller.send((0..CALLS).map(|number| (number, range(1 << 20, "k", "")))).await;

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod command;
 pub mod history;
 pub mod http;
+pub mod keep_alive;
 pub mod oracle;
 pub mod process;
 pub mod raw;

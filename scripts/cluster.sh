@@ -1,7 +1,7 @@
 #!/bin/sh
 # Three members on this host, in the background: what production has on three hosts.
 #
-#   scripts/cluster.sh start memory|rocksdb     builds, starts, waits until a leader answers
+#   scripts/cluster.sh start memory|rocksdb     builds, starts who does not run, waits until all serve
 #   scripts/cluster.sh status                   who runs, who leads, how far each has come
 #   scripts/cluster.sh stop                     stops the three; the data stays in metastore.cluster/
 #
@@ -12,18 +12,40 @@
 
 dir=${CLUSTER_DATA:-metastore.cluster}
 members='1 2 3'
+token=local-cluster
 
 client_port() { [ "$1" = 1 ] && echo 2379 || echo "${1}2379"; }
-peer_port() { [ "$1" = 1 ] && echo 2380 || echo "${1}2380"; }
-running() { [ -r "$dir/$1.pid" ] && kill -0 "$(cat "$dir/$1.pid")" 2>/dev/null; }
-healthy() { curl -sf --max-time 2 "http://127.0.0.1:$(client_port "$1")/health" >/dev/null; }
+peer_url() { [ "$1" = 1 ] && echo http://127.0.0.1:2380 || echo "http://127.0.0.1:${1}2380"; }
 
-initial_cluster() {
+# Its process id, if it runs: the file may be left over from before a reboot.
+running() {
+    [ -r "$dir/$1.pid" ] || return 1
+    case $(ps -p "$(cat "$dir/$1.pid")" -o comm= 2>/dev/null) in
+        *metastore) cat "$dir/$1.pid" ;;
+        *) return 1 ;;
+    esac
+}
+
+# The three members, each as `$1` words it, with commas between them.
+list() {
     list=
     for member in $members; do
-        list="${list:+$list,}member$member=http://127.0.0.1:$(peer_port "$member")"
+        list="${list:+$list,}$("$1" "$member")"
     done
     echo "$list"
+}
+
+named() { echo "member$1=$(peer_url "$1")"; }
+
+start_member() {
+    client=http://127.0.0.1:$(client_port "$1")
+    peer=$(peer_url "$1")
+    "$target/release/metastore" --name "member$1" --data-dir "$dir/member$1" --storage "$2" \
+        --listen-client-urls "$client" --advertise-client-urls "$client" \
+        --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" \
+        --initial-cluster "$(list named)" --initial-cluster-token "$token" \
+        >"$dir/member$1.log" 2>&1 </dev/null &
+    echo $! >"$dir/$1.pid"
 }
 
 start() {
@@ -35,26 +57,19 @@ start() {
     mkdir -p "$dir"
     chmod 700 "$dir"
     for member in $members; do
-        if running "$member"; then
-            echo "member$member runs already."
-            continue
+        if pid=$(running "$member"); then
+            echo "member$member runs already, as process $pid."
+        else
+            start_member "$member" "$1"
         fi
-        client=http://127.0.0.1:$(client_port "$member")
-        peer=http://127.0.0.1:$(peer_port "$member")
-        "$target/release/metastore" --name "member$member" --data-dir "$dir/member$member" --storage "$1" \
-            --listen-client-urls "$client" --advertise-client-urls "$client" \
-            --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" \
-            --initial-cluster "$(initial_cluster)" --initial-cluster-token local-cluster \
-            >"$dir/member$member.log" 2>&1 </dev/null &
-        echo $! >"$dir/$member.pid"
     done
     tries=0
     for member in $members; do
-        until healthy "$member"; do
-            running "$member" || die "member$member has ended; its log says why: $dir/member$member.log
+        until grep -q 'ready to serve client requests' "$dir/member$member.log"; do
+            running "$member" >/dev/null || die "member$member has ended; $dir/member$member.log says why:
 $(tail -n 3 "$dir/member$member.log")"
             tries=$((tries + 1))
-            [ "$tries" -lt 300 ] || die "No healthy cluster after 30 s; the logs are in $dir/"
+            [ "$tries" -lt 300 ] || die "No cluster after 30 s; the logs are in $dir/"
             sleep 0.1
         done
     done
@@ -62,33 +77,25 @@ $(tail -n 3 "$dir/member$member.log")"
     echo "Try: curl http://127.0.0.1:2379/health     Stop: make stop-cluster"
 }
 
-# The number or text of one field of a flat JSON object.
-field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"; }
-
 status() {
-    printf '%-8s %-24s %-8s %-10s %-8s %s\n' member clients process leads revision applied
     for member in $members; do
-        client=http://127.0.0.1:$(client_port "$member")
-        process=stopped leads=- revision=- applied=-
-        if running "$member"; then
-            process="pid $(cat "$dir/$member.pid")" leads=unknown
-            answer=$(curl -sf --max-time 2 -X POST -d '{}' "$client/v3/maintenance/status" || true)
-            if [ -n "$answer" ]; then
-                [ "$(echo "$answer" | field leader)" = "$(echo "$answer" | field member_id)" ] && leads=yes || leads=no
-                revision=$(echo "$answer" | field revision)
-                applied=$(echo "$answer" | field raftAppliedIndex)
-            fi
+        clients="127.0.0.1:$(client_port "$member")"
+        if pid=$(running "$member"); then
+            echo "member$member  process $pid  clients $clients  log $dir/member$member.log"
+        else
+            echo "member$member  stopped"
         fi
-        printf '%-8s %-24s %-8s %-10s %-8s %s\n' "member$member" "$client" "$process" "$leads" "$revision" "$applied"
     done
+    # Members that are stopped are told in the table; they do not make this fail.
+    "$target/release/storenode" status --endpoint "$(list peer_url)" --initial-cluster-token "$token" || true
 }
 
 stop() {
     for member in $members; do
-        ! running "$member" || kill "$(cat "$dir/$member.pid")"
+        ! pid=$(running "$member") || kill "$pid"
     done
     for member in $members; do
-        while running "$member"; do sleep 0.1; done
+        while running "$member" >/dev/null; do sleep 0.1; done
         rm -f "$dir/$member.pid"
     done
     echo "Stopped. The data is kept in $dir/; make reset DATA=$dir deletes it."

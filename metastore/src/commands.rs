@@ -37,14 +37,9 @@ pub(crate) enum Command {
 /// Why a command has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
-    /// A node that does not answer, or refuses.
-    #[error("{endpoint}: {}", .status.message())]
-    Node {
-        /// The node's address.
-        endpoint: String,
-        /// What it, or the way there, says.
-        status: Box<Status>,
-    },
+    /// A node that does not answer, or refuses: told among the others.
+    #[error("not every node has answered")]
+    NoAnswer,
     /// The data cannot be looked at.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
@@ -73,7 +68,7 @@ impl Command {
     /// Does it; what there is to say goes to `say`.
     ///
     /// # Errors
-    /// The first that goes wrong; [`CommandError::Damaged`] after all findings were said.
+    /// [`CommandError::NoAnswer`] and [`CommandError::Damaged`] after everything was said.
     pub(crate) fn run(self, settings: &Settings, say: &mut impl FnMut(&str)) -> Result<(), CommandError> {
         match self {
             Self::Verify => look(settings, say),
@@ -94,7 +89,11 @@ impl Command {
             match self.ask(&endpoint, settings.text("initial-cluster-token")).await {
                 Ok(status) if json => say(&json_line(&endpoint, &status)),
                 Ok(status) => say(&table_line(&endpoint, &status)),
-                Err(status) => failure = Some(CommandError::Node { endpoint, status: Box::new(status) }),
+                Err(status) => {
+                    let reason = status.message().to_owned();
+                    say(&if json { json_failure(&endpoint, &reason) } else { format!("{endpoint:<26} {reason}") });
+                    failure = Some(CommandError::NoAnswer);
+                }
             }
         }
         failure.map_or(Ok(()), Err)
@@ -103,7 +102,7 @@ impl Command {
     async fn ask(self, endpoint: &str, token: &str) -> Result<NodeStatus, Status> {
         let invalid = |error: tonic::transport::Error| Status::invalid_argument(error.to_string());
         let endpoint = Endpoint::from_shared(endpoint.to_owned()).map_err(invalid)?;
-        let unreachable = |_| Status::unavailable("nobody answers there: is the node running, and is this its peer URL?");
+        let unreachable = |_| Status::unavailable("nobody answers at this peer URL");
         let channel: Channel =
             endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_WITHIN).connect().await.map_err(unreachable)?;
         let mut client = AdminClient::new(channel);
@@ -177,6 +176,10 @@ fn json_line(endpoint: &str, status: &NodeStatus) -> String {
         "errors": status.errors,
     });
     fields.to_string()
+}
+
+fn json_failure(endpoint: &str, reason: &str) -> String {
+    serde_json::json!({ "endpoint": endpoint, "error": reason }).to_string()
 }
 
 /// Looks at the data of a node that does not run.

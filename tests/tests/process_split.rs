@@ -88,8 +88,9 @@ impl Traffic {
 
     /// Ends it, and judges what was told: nothing lost, nothing twice, every stream complete and in order.
     async fn judge(self, client: &Client) {
-        for mut writers in self.writers {
-            writers.shutdown().await;
+        self.record.stop();
+        for writers in self.writers {
+            writers.join_all().await;
         }
         // A write that was cut off may still be on its way; the last one is behind it.
         let last = PutRequest { key: "last".into(), value: "last".into(), ..PutRequest::default() };

@@ -17,10 +17,11 @@ token=local-cluster
 client_port() { [ "$1" = 1 ] && echo 2379 || echo "${1}2379"; }
 peer_url() { [ "$1" = 1 ] && echo http://127.0.0.1:2380 || echo "http://127.0.0.1:${1}2380"; }
 
-# Its process id, if it runs: the file may be left over from before a reboot.
+# Its process id, if it runs: the file may be left over from before a reboot, the process ended and not yet reaped.
 running() {
     [ -r "$dir/$1.pid" ] || return 1
-    case $(ps -p "$(cat "$dir/$1.pid")" -o comm= 2>/dev/null) in
+    case $(ps -p "$(cat "$dir/$1.pid")" -o state=,comm= 2>/dev/null) in
+        Z*) return 1 ;;
         *metastore) cat "$dir/$1.pid" ;;
         *) return 1 ;;
     esac

@@ -4,6 +4,7 @@ pub mod binary;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod deployment;
 pub mod history;
 pub mod http;
 pub mod keep_alive;

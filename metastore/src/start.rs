@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::ports::{self, Listen, PortError};
+use crate::role::Role;
 use crate::serve::{self, Serving, Sockets};
 use crate::storage;
 
@@ -69,7 +70,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    warn_of_plain_peers(&peers);
+    if config.role == Role::MetaStore {
+        warn_of_plain_peers(&peers, config.bootstrap.token_given);
+    }
     let client_addresses = clients.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     log_start(&config, data_dir.as_ref());
     let store = data_dir.as_ref().map(DataDir::store);
@@ -94,10 +97,11 @@ fn log_start(config: &Config, data_dir: Option<&DataDir>) {
 }
 
 /// As etcd, members speak without encryption unless told otherwise; here that is said aloud.
-fn warn_of_plain_peers(listeners: &[TcpListener]) {
+fn warn_of_plain_peers(listeners: &[TcpListener], token_given: bool) {
     let mut addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
     if let Some(address) = addresses.find(|address| !address.ip().is_loopback()) {
-        tracing::warn!(%address, "other members are served without encryption: keep them on a network you trust");
+        let secret = if token_given { "" } else { "; whoever reaches it can write: give the cluster an --initial-cluster-token" };
+        tracing::warn!(%address, "other members are served without encryption: keep them on a network you trust{secret}");
     }
 }
 

@@ -54,8 +54,8 @@ pub struct Tuning {
     pub segment_bytes: u32,
     /// The least growth of the log between two checkpoints.
     pub bytes_between_checkpoints: u64,
-    /// The wait for an election in ticks, if it is not to be drawn at random, at least the timeout: raft-rs asks the thread's generator, which no
-    /// seed reaches.
+    /// The wait for an election in ticks, at least the timeout, if it is not to be drawn at random: raft-rs asks the
+    /// thread's generator, which no seed reaches.
     pub election_ticks: Option<usize>,
 }
 

@@ -121,7 +121,7 @@ impl Server {
     pub(crate) fn twin(&self) -> io::Result<Self> {
         let (directory, client) = (TempDir::with_prefix(self.program.name())?, free_port()?);
         let (program, arguments) = (self.program, self.arguments.clone());
-        let mut twin = Self { program, arguments, directory, client, disk: None, child: None };
+        let mut twin = Self { program, arguments, directory, client, child: None, disk: None };
         // Of a flag that is given twice, the last counts.
         let data = format!("--data-dir={}", twin.data().display());
         let [listen, advertise] = ["listen", "advertise"].map(|what| format!("--{what}-client-urls=http://{client}"));
@@ -166,12 +166,7 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let path = self.program.path();
         let mut command = self.disk.as_ref().map_or_else(|| Command::new(&path), |disk| disk.command(&path));
-        let child = command
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
+        let child = command.args(&self.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.child = Some(child);
         Ok(())
     }

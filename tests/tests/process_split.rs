@@ -158,6 +158,22 @@ async fn a_killed_gateway_is_not_noticed_at_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_asked_to_end_drains() {
+    let mut split = Split::start(1, 2).await.unwrap();
+    let mut traffic = Traffic::start(&split, &[1]).await;
+    let mut others = load::start(split.gateways[0].client(), &traffic.record, 7);
+    let watch = Follower::start(&split.client(0).await, 2).await.unwrap();
+    traffic.goes_on().await;
+    let status = split.gateways[0].terminate(GRACE).await.unwrap();
+    assert!(status.success(), "{status}");
+    while others.join_next().await.is_some() {}
+    let ended = watch.finish(i64::MAX).await.unwrap_err();
+    assert!(ended.message().contains("the watch came to"), "{ended}");
+    traffic.goes_on().await;
+    traffic.judge(&split.client(1).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_starts_before_its_storage_nodes_and_survives_them() {
     let mut split = Split::start(1, 1).await.unwrap();
     let health = |gateway: &Server| http::get(gateway.client(), "/health");
@@ -214,6 +230,7 @@ async fn a_node_is_looked_at_drained_and_verified() {
     let operations = split.storenodes[leader].client();
     assert_eq!(http::get(operations, "/readyz").await.unwrap().status, 503);
     assert_eq!(http::get(operations, "/health").await.unwrap().status, 200);
+    assert!(http::get(operations, "/metrics").await.unwrap().text().contains("\netcd_server_is_leader 0\n"));
     let client = split.client(0).await;
     client.kv.clone().put(PutRequest { key: "k".into(), ..PutRequest::default() }).await.unwrap();
 

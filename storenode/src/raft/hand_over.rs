@@ -1,8 +1,8 @@
 //! A leader that is about to stop gives its office to another voter, so that nobody waits for an election.
 //!
 //! ```text
-//!  asked ─► hold what comes ─► all proposed is applied ─► MsgTimeoutNow ─► another leads ─► the held are sent there
-//!                                                             └─ nobody took over in time ─► the held are proposed here
+//!  asked ─► hold what comes ─► all proposed is applied ─► MsgTimeoutNow ─┬─► another leads: the held are sent there
+//!                                                                        └─► nobody in time: they are proposed here
 //! ```
 //!
 //! Invariants: what is held was never proposed, so whoever asked may ask the new leader; held is bounded.

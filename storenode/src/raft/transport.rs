@@ -8,6 +8,7 @@
 //!
 //! Invariants: sending never waits; what is full or disconnected drops; raft hears of every connection that is lost.
 
+pub(crate) mod connection;
 mod inbound;
 mod lane;
 mod peers;

@@ -105,14 +105,14 @@ async fn receive(
             let format = parcel.format;
             return Err(Status::failed_precondition(format!("messages of format {format} are not known here")));
         }
-        for message in parcel.messages {
+        for message in &parcel.messages {
             deliver(message, from, to, recipient);
         }
     }
     Err(Status::cancelled("the caller ended the stream"))
 }
 
-fn deliver(message: peer::Message, from: MemberId, to: MemberId, recipient: &dyn Recipient) {
+fn deliver(message: &peer::Message, from: MemberId, to: MemberId, recipient: &dyn Recipient) {
     let kind = message.kind;
     match decode(message, from, to) {
         Some(message) => recipient.deliver(PeerMessage::from_raft(message)),

@@ -9,7 +9,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::select_all;
 use tokio::net::TcpListener;
@@ -19,15 +18,8 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::admission::Admission;
+use crate::raft::transport::connection::{CONNECTION_WINDOW, PING_EVERY, PING_TIMEOUT, STREAM_WINDOW};
 
-/// Small frames may take half of it, so with the usual 64 KiB a few thousand of them would end the connection.
-pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
-/// What one stream may have in flight: an entry arrives in at most a few windows.
-pub(crate) const STREAM_WINDOW: u32 = 4 << 20;
-/// A connection that is silent this long is asked whether it lives.
-pub(crate) const PING_EVERY: Duration = Duration::from_secs(2);
-/// A ping may stay unanswered this long: a paused process or a lost machine, told apart from a slow one.
-pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// The largest message taken in: more than any command, and a bound on what a broken caller can make a node hold.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 512 << 20;
 /// Calls of one connection at a time; gateways multiplex thousands of clients into a few streams.

@@ -24,10 +24,10 @@ use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status, Streaming};
 
 use super::Recipient;
+use super::connection::{CONNECTION_WINDOW, PING_EVERY, PING_TIMEOUT, STREAM_WINDOW};
 use super::inbound::Inbound;
 use super::queue::{Queue, Taken};
 use super::wire::Lane;
-use crate::rpc::server::{CONNECTION_WINDOW, PING_EVERY, PING_TIMEOUT, STREAM_WINDOW};
 
 /// For a connection to be made, and for the stream on it to be accepted.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);

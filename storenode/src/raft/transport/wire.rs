@@ -79,9 +79,9 @@ pub(super) fn encode(mut message: Message) -> peer::Message {
 }
 
 /// What a peer has sent; `None` for a kind that this version does not know.
-pub(crate) fn decode(message: peer::Message, from: MemberId, to: MemberId) -> Option<Message> {
+pub(crate) fn decode(message: &peer::Message, from: MemberId, to: MemberId) -> Option<Message> {
     let (msg_type, _) = KINDS.into_iter().find(|(_, own)| i32::from(*own) == message.kind)?;
-    let entries = message.entries.into_iter().map(decode_entry).collect::<Option<Vec<_>>>()?;
+    let entries = message.entries.iter().map(decode_entry).collect::<Option<Vec<_>>>()?;
     let mut decoded = Message::default();
     decoded.set_msg_type(msg_type);
     (decoded.from, decoded.to) = (from.0, to.0);
@@ -94,7 +94,7 @@ pub(crate) fn decode(message: peer::Message, from: MemberId, to: MemberId) -> Op
     Some(decoded)
 }
 
-fn decode_entry(entry: peer::Entry) -> Option<Entry> {
+fn decode_entry(entry: &peer::Entry) -> Option<Entry> {
     let kind = match entry::Kind::try_from(entry.kind).ok()? {
         entry::Kind::Commands => EntryType::EntryNormal,
         entry::Kind::MembershipV1 => EntryType::EntryConfChange,
@@ -132,7 +132,7 @@ mod tests {
             let sent = message(kind);
             let bytes = encode(sent.clone()).encode_to_vec();
             let arrived = peer::Message::decode(&*bytes).unwrap();
-            assert_eq!(decode(arrived, MemberId(10), MemberId(11)).unwrap(), sent);
+            assert_eq!(decode(&arrived, MemberId(10), MemberId(11)).unwrap(), sent);
         }
     }
 
@@ -142,14 +142,15 @@ mod tests {
             assert_eq!(Lane::of(&message(kind)), None);
         }
         let unknown = peer::Message { kind: 99, ..peer::Message::default() };
-        assert!(decode(unknown, MemberId(1), MemberId(2)).is_none());
+        assert!(decode(&unknown, MemberId(1), MemberId(2)).is_none());
     }
 
     #[test]
     fn entries_leave_the_receive_buffer() {
         let buffer = Bytes::from(vec![7; 1 << 16]);
         let entry = peer::Entry { data: buffer.slice(10..20), ..peer::Entry::default() };
-        let kept = decode_entry(entry).unwrap();
+        let kept = decode_entry(&entry).unwrap();
+        drop(entry);
         assert!(buffer.is_unique(), "the entry keeps the whole buffer alive");
         assert_eq!(kept.data, [7; 10].as_slice());
     }

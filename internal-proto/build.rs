@@ -1,5 +1,5 @@
-//! Compiles the formats of the log, of the Store and Admin services and of what storage nodes say to each other. Written
-//! in Rust, so that no protoc has to be installed.
+//! Compiles the formats of the log, of the Store and Admin services and of what storage nodes say to each other.
+//! Written in Rust, so that no protoc has to be installed.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");

@@ -192,10 +192,7 @@ pub struct Myself {
 }
 
 /// Without a token everybody may talk to a storage node, so nobody else than this machine may reach it.
-fn check_token<'a>(
-    bootstrap: &Bootstrap,
-    mut listen: impl Iterator<Item = &'a Listen>,
-) -> Result<(), ConfigError> {
+fn check_token<'a>(bootstrap: &Bootstrap, mut listen: impl Iterator<Item = &'a Listen>) -> Result<(), ConfigError> {
     if bootstrap.token_given && !bootstrap.token.is_empty() {
         return Ok(());
     }

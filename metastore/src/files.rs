@@ -57,7 +57,10 @@ pub enum FileError {
         nearest: Option<String>,
     },
     /// A key for another program.
-    #[error("line {line}: {path:?} is an option of {}, not of {}: put it into that program's file", programs(.spec.roles), .role.program())]
+    #[error(
+        "line {line}: {path:?} is an option of {}, not of {}: put it into that program's file",
+        programs(.spec.roles), .role.program()
+    )]
     OtherProgram {
         /// The key's path.
         path: String,
@@ -111,7 +114,8 @@ pub fn parse(role: Role, format: Format, text: &str) -> Result<File, FileError> 
             (Some(spec), _) => file.values.push(checked(format, spec, read)?),
             (None, Format::Etcd) => file.unknown.push((read.path, read.line)),
             (None, Format::Product) => {
-                let paths: Vec<_> = settable().filter(|spec| spec.is_of(role)).flat_map(OptionSpec::product_file_paths).collect();
+                let paths: Vec<_> =
+                    settable().filter(|spec| spec.is_of(role)).flat_map(OptionSpec::product_file_paths).collect();
                 let typed =
                     if read.path.starts_with("server.") { read.path.clone() } else { format!("server.{}", read.path) };
                 let nearest = nearest(&typed, paths.iter().map(String::as_str)).map(str::to_owned);
@@ -166,7 +170,8 @@ mod tests {
 
     #[test]
     fn our_format_names_the_nearest_key() {
-        let file = parse(Role::MetaStore, Format::Product, "server:\n  name: m1\n  etcd:\n    max_txn_ops: 7\n").unwrap();
+        let file =
+            parse(Role::MetaStore, Format::Product, "server:\n  name: m1\n  etcd:\n    max_txn_ops: 7\n").unwrap();
         assert_eq!(set(&file), [("name", "m1"), ("max-txn-ops", "7")]);
         let error = parse(Role::MetaStore, Format::Product, "server:\n  data_dri: d\n").unwrap_err();
         assert_eq!(error.to_string(), r#"line 2: unknown key "server.data_dri"; did you mean "server.data_dir"?"#);

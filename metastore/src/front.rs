@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  sockets ─► listener ─► etcd ─► stack ─► router ─┬► nodes: the own one, through memory
-//!                          └────► watch hub ───────┘         those of other members, or all of them, across the network
+//!                          └────► watch hub ───────┘         others across the network
 //! ```
 
 use std::net::TcpListener;

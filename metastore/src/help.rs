@@ -8,13 +8,11 @@ use crate::role::Role;
 /// The etcd version whose behaviour is promised; clients and tools decide by it.
 pub const ETCD_VERSION: &str = "3.7.3";
 
-const METASTORE: &str = "\
-  metastore [flags]
+const METASTORE: &str = "  metastore [flags]
     Start a member: a gateway and a storage node in one process.
 ";
 
-const STORENODE: &str = "\
-  storenode [flags]
+const STORENODE: &str = "  storenode [flags]
     Start a storage node. Gateways serve the clients.
 
   storenode status [--endpoint URL] [--output table|json]
@@ -27,15 +25,14 @@ const STORENODE: &str = "\
     Look at the data of a node that does not run. Changes nothing; ends with 1 if something is damaged.
 ";
 
-const GATEWAY: &str = "\
-  gateway --storenodes URL,... [flags]
+const GATEWAY: &str = "  gateway --storenodes URL,... [flags]
     Start a gateway. It keeps nothing: any number may run behind a load balancer.
 ";
 
 const SOURCES: &str = "\
-Flags take one or two dashes; --flag=value and --flag value are the same. --print-config shows every
-option's value and where it comes from. Every option is also read from METASTORE_<NAME> in the environment and, where etcd has it, from
-ETCD_<NAME>; from this project's file (--config) or etcd's (--config-file).
+Flags take one or two dashes; --flag=value and --flag value are the same. Every option is also read
+from METASTORE_<NAME> in the environment and, where etcd has it, from ETCD_<NAME>; from this project's
+file (--config) or etcd's (--config-file). --print-config shows every value and where it comes from.
 ";
 
 /// The text of `--help`.

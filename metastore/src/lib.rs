@@ -1,5 +1,5 @@
-//! The three programs: `metastore`, one process holding a gateway and a storage node, a drop-in for the `etcd` binary; and
-//! the two apart, `gateway` and `storenode`.
+//! The three programs: `metastore`, one process holding a gateway and a storage node, a drop-in for the `etcd` binary;
+//! and the two apart, `gateway` and `storenode`.
 //!
 //! ```text
 //! arguments, environment ─► settings ─► config ─► start ─┬► ports      free?

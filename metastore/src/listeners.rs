@@ -123,8 +123,8 @@ pub(crate) fn peers(settings: &Settings, bootstrap: &Bootstrap) -> Result<Vec<Li
     Ok(addresses.into_iter().map(listen).collect())
 }
 
-/// Where a storage node serves gateways alone, and the URLs where they find it: those, with the host at which peers find
-/// it in place of "every address".
+/// Where a storage node serves gateways alone, and the URLs where they find it: those, with the host at which peers
+/// find it in place of "every address".
 pub(crate) fn gateways(
     settings: &Settings,
     bootstrap: &Bootstrap,

@@ -131,7 +131,10 @@ impl Settings {
 
 fn load(
     role: Role,
-    format: Format, path: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Result<File, SourceError> {
+    format: Format,
+    path: &str,
+    read: impl Fn(&str) -> std::io::Result<String>,
+) -> Result<File, SourceError> {
     let text = read(path)
         .map_err(|error| SourceError::Open { path: path.to_owned(), reason: crate::system_reason(&error) })?;
     files::parse(role, format, &text).map_err(|error| SourceError::File { path: path.to_owned(), error })

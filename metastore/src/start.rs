@@ -100,8 +100,9 @@ fn log_start(config: &Config, data_dir: Option<&DataDir>) {
 fn warn_of_plain_peers(listeners: &[TcpListener], token_given: bool) {
     let mut addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
     if let Some(address) = addresses.find(|address| !address.ip().is_loopback()) {
-        let secret = if token_given { "" } else { "; whoever reaches it can write: give the cluster an --initial-cluster-token" };
-        tracing::warn!(%address, "other members are served without encryption: keep them on a network you trust{secret}");
+        let open =
+            if token_given { "" } else { ", and give it an --initial-cluster-token: whoever reaches it can write" };
+        tracing::warn!(%address, "members are served without encryption: keep them on a network you trust{open}");
     }
 }
 

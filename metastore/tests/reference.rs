@@ -145,10 +145,13 @@ fn a_program_refuses_what_is_another_ones_by_name() {
         let variables = BTreeMap::from([(variable, value.to_owned())]);
         for &role in EVERY {
             let settings = Settings::gather(role, &[], &variables, |_| unreachable!()).unwrap();
-            assert_eq!((settings.is_set(name), settings.warnings.len()), match roles.contains(&role) {
-                true => (true, 0),
-                false => (false, 1),
-            });
+            assert_eq!(
+                (settings.is_set(name), settings.warnings.len()),
+                match roles.contains(&role) {
+                    true => (true, 0),
+                    false => (false, 1),
+                }
+            );
         }
     }
 }

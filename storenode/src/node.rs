@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use internal_proto::{
-    Answer, Barrier, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder, Standing, StatusResponse,
-    Store, WatchLink, Write,
+    Answer, Barrier, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder, Standing,
+    StatusResponse, Store, WatchLink, Write,
 };
 use parking_lot::Mutex;
 use prometheus::Registry;
@@ -151,7 +151,10 @@ impl Node {
         let quota_bytes = config.quota_bytes;
         let query = Query { reader, shared: Arc::clone(&shared), lessor, clock, quota_bytes };
         let settle = Settle { min_ttl: config.min_lease_seconds() };
-        Ok((Self { inbox, shared, query, hub, settle, driver: Mutex::default(), drained: AtomicBool::default() }, driver))
+        Ok((
+            Self { inbox, shared, query, hub, settle, driver: Mutex::default(), drained: AtomicBool::default() },
+            driver,
+        ))
     }
 
     /// Writes this member's own record, so that clients can find it. Repeated until a leader takes it: this node, or

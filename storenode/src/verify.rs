@@ -86,7 +86,8 @@ fn checkpoint(place: &Place) -> Result<String, String> {
 
 fn state(place: &Place, log_dir: &Path) -> Result<String, String> {
     // A log that exists knows its first members.
-    let started = recovery::start(place, log_dir, SEGMENT_BYTES, &[], NO_ELECTION).map_err(|error| error.to_string())?;
+    let started =
+        recovery::start(place, log_dir, SEGMENT_BYTES, &[], NO_ELECTION).map_err(|error| error.to_string())?;
     let reader = started.state.reader();
     let LogIndex(applied) = reader.applied().0;
     Ok(format!("revision {}, applied through entry {applied}", reader.revision().0))

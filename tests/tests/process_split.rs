@@ -1,6 +1,7 @@
 //! Storage nodes and gateways as processes of their own: one history through every gateway, whoever is killed.
 #![allow(clippy::unwrap_used)]
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -239,18 +240,21 @@ async fn a_node_is_looked_at_drained_and_verified() {
     split.storenodes[leader].terminate(GRACE).await.unwrap();
     let (sound, findings) = storenode(&["verify", &data]);
     assert!(sound && findings.lines().count() == 3, "{findings}");
-    damage(&split.storenodes[leader]);
+    let segment = damage(&split.storenodes[leader]);
+    let damaged = std::fs::read(&segment).unwrap();
     let (sound, findings) = storenode(&["verify", &data]);
+    assert!(std::fs::read(segment).unwrap() == damaged, "it was only looked at");
     assert!(!sound && findings.contains("DAMAGED") && findings.contains(".segment"), "{findings}");
 }
 
-/// Turns over the bits of one byte among the first records of the log.
-fn damage(server: &Server) {
+/// Turns over the bits of one byte among the first records of the log; where that is.
+fn damage(server: &Server) -> PathBuf {
     let segments = std::fs::read_dir(server.data().join("store/log")).unwrap().map(|entry| entry.unwrap().path());
     let first = segments.filter(|path| path.extension().is_some_and(|suffix| suffix == "segment")).min().unwrap();
     let mut bytes = std::fs::read(&first).unwrap();
     bytes[300] ^= 0xff;
-    std::fs::write(first, bytes).unwrap();
+    std::fs::write(&first, bytes).unwrap();
+    first
 }
 
 /// Asks until there is an answer; `None` if there is none in time.

@@ -1,10 +1,12 @@
 //! What operators and their tools ask of any process: `/metrics`, `/health`, `/readyz` and `/livez`.
 //!
 //! ```text
-//!  /health  can it do its work?     503 and the reason if not; bodies are etcd's to the byte, because probes compare them
+//!  /health  can it do its work?     503 and the reason if not
 //!  /readyz  may it be given work?   as /health, and nobody asked it to make way
 //!  /livez   does it answer at all?
 //! ```
+//!
+//! Bodies, methods and headers are etcd's to the byte, because probes compare them.
 
 use std::future::Future;
 use std::pin::Pin;

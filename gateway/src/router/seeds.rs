@@ -22,8 +22,8 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// Members that could not be reached for so long may have moved as a whole.
 const LOST_AFTER: Duration = Duration::from_secs(10);
 
-/// Keeps the nodes as the members of the cluster that these addresses belong to, until its task is aborted. `cluster` is
-/// set before the first node is.
+/// Keeps the nodes as the members of the cluster that these addresses belong to, until its task is aborted. `cluster`
+/// is set before the first node is.
 pub async fn follow_seeds(
     nodes: Arc<Nodes>,
     seeds: Vec<String>,

@@ -23,10 +23,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         .path("data_dir")
         .doc("Where the data lies; NAME.etcd in the current directory when empty."),
     storage("wal-dir", Kind::Text, "").effect(Later).doc("A directory of its own for the log."),
-    storage("snapshot-count", Kind::Unsigned, "10000").effect(Later).doc("Committed entries that trigger a checkpoint."),
+    storage("snapshot-count", Kind::Unsigned, "10000")
+        .effect(Later)
+        .doc("Committed entries that trigger a checkpoint."),
     storage("heartbeat-interval", Kind::Unsigned, "100").doc("Milliseconds between heartbeats."),
-    member("election-timeout", Kind::Unsigned, "1000")
-        .doc("Milliseconds without a leader before an election, at least 5 heartbeats; a gateway waits for two of them."),
+    member("election-timeout", Kind::Unsigned, "1000").doc(
+        "Milliseconds without a leader before an election, at least 5 heartbeats; a gateway waits for two of them.",
+    ),
     storage("initial-election-tick-advance", Kind::Bool, "true")
         .effect(Later)
         .doc("Shorten the wait for the first election after a start."),

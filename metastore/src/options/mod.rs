@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Invariants: a name, alias, environment name or file path belongs to one row; every default is a
-//! valid value of its row's kind; a program takes its own rows only; only rows with [`Effect::Works`] change what the program does.
+//! valid value of its row's kind; a program takes its own rows only; only rows with
+//! [`Effect::Works`] change what it does.
 
 mod clustering;
 mod durability;

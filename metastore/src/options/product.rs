@@ -32,8 +32,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     // One of etcd's, but like the others of this section no setting.
     OptionSpec::new(Family::Etcd, Section::Program, "config-file", Kind::Text)
         .doc("File of etcd's format; flags and environment are then ignored."),
-    command("endpoint", Kind::Urls, "http://localhost:2380")
-        .doc("Peer URL of the node that `status` and `drain` ask."),
+    command("endpoint", Kind::Urls, "http://localhost:2380").doc("Peer URL of the node that `status` and `drain` ask."),
     command("output", Kind::OneOf(&["table", "json"]), "table").doc("How `status` and `drain` answer."),
     clients(Section::Program, "welcome", Kind::Bool, "false")
         .doc("Greet with ports and examples, also when stdout is no terminal."),

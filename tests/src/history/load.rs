@@ -77,7 +77,11 @@ pub fn start(address: SocketAddr, record: &Arc<Record>, seed: u64) -> JoinSet<()
         writers.spawn(async move {
             let Ok(client) = Client::connect(address).await else { return };
             let mut writer = Writer { client, random, record };
-            while !writer.record.stopped.load(Ordering::Relaxed) && writer.write().await.is_ok() {}
+            while !writer.record.stopped.load(Ordering::Relaxed) {
+                if writer.write().await.is_err() {
+                    return;
+                }
+            }
         });
     }
     writers

@@ -128,9 +128,8 @@ impl Pair {
     fn mismatch(&mut self, number: usize, operation: &Operation, difference: Difference) -> Mismatch {
         let asked = format!("{:?}", self.left.resolve(operation, self.position));
         let Difference { left, right } = difference;
-        let [left, right] = [(left, &mut self.left), (right, &mut self.right)].map(|(said, system)| {
-            system.server.ended().map_or(said.clone(), |ended| format!("{said}; {ended}"))
-        });
+        let [left, right] = [(left, &mut self.left), (right, &mut self.right)]
+            .map(|(said, system)| system.server.ended().map_or(said.clone(), |ended| format!("{said}; {ended}")));
         Mismatch { number, asked, left, right }
     }
 

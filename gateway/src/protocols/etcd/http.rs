@@ -15,11 +15,7 @@ use crate::protocols::operations::{Operations, not_allowed, not_found, respond};
 use crate::stack::Handle;
 
 /// The routes of the client port for everything but gRPC.
-pub(super) fn routes<S: Handle, W: Watches>(
-    operations: &Operations,
-    grpc: &Grpc<S, W>,
-    json_gateway: bool,
-) -> Router {
+pub(super) fn routes<S: Handle, W: Watches>(operations: &Operations, grpc: &Grpc<S, W>, json_gateway: bool) -> Router {
     let mut routes = operations.routes();
     if json_gateway {
         for path in ["/v3/", "/v3/{*path}", "/v3beta/", "/v3beta/{*path}"] {

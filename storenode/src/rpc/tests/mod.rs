@@ -10,7 +10,6 @@ use internal_proto::introduction::RECEIVER_KEY;
 use internal_proto::wire::{
     AnswerFrame, Ask, Call, CallFrame, Joiner, MAX_FRAME_BYTES, MAX_PART_BYTES, Nothing, StoreClient, Told,
 };
-use internal_proto::introduction::RECEIVER_KEY;
 use internal_proto::{
     Answer, AuthRevision, Command, Error, Freshness, KeyRange, LeaseId, MemberId, Operation, RangeRequest, Request,
     Response, Standing, Term,

@@ -54,7 +54,7 @@ impl Front {
         settings: &Settings<'_>,
         registry: &Registry,
     ) -> Result<Self, StartError> {
-        let introduction = Introduction::new(Some(who.cluster_id), &who.token);
+        let introduction = Introduction::new(Some(who.cluster_id), &who.token).of_member(who.member_id);
         let nodes = Arc::new(Nodes::new(Some(Arc::clone(node) as Arc<dyn Store>), introduction));
         let identity = Identity::member(who.cluster_id, who.member_id);
         let following = follow_members(Arc::clone(&nodes), who.first_members.clone());

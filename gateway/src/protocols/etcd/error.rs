@@ -88,6 +88,8 @@ const fn code(error: Error) -> Code {
     }
 }
 
+const CONNECTION_LOST: &str = "etcdserver: request timed out, possibly due to connection lost";
+
 const fn text(error: Error) -> &'static str {
     match error {
         Error::EmptyKey => "etcdserver: key is not provided",
@@ -140,9 +142,7 @@ const fn text(error: Error) -> &'static str {
         Error::Timeout => "etcdserver: request timed out",
         Error::TimeoutLeaderFail => "etcdserver: request timed out, possibly due to previous leader failure",
         // What became of a write is as unknown to its client as if its connection had been lost.
-        Error::TimeoutConnectionLost | Error::UnknownSession | Error::AnswerForgotten => {
-            "etcdserver: request timed out, possibly due to connection lost"
-        }
+        Error::TimeoutConnectionLost | Error::UnknownSession | Error::AnswerForgotten => CONNECTION_LOST,
         Error::TimeoutWaitApplied => "etcdserver: request timed out, waiting for the applied index took too long",
         Error::Unhealthy => "etcdserver: unhealthy cluster",
         Error::Corrupt => "etcdserver: corrupt cluster",

@@ -19,7 +19,7 @@ mod standing;
 
 use std::time::Duration;
 
-use internal_proto::introduction::{CLUSTER_KEY, FORMAT, FORMAT_KEY, RECEIVER_KEY, TOKEN_KEY};
+use internal_proto::introduction::{CLUSTER_KEY, FORMAT, FORMAT_KEY, MEMBER_KEY, RECEIVER_KEY, TOKEN_KEY};
 use internal_proto::wire::{Ask, CONNECTION_WINDOW_BYTES, MAX_MESSAGE_BYTES, STREAM_WINDOW_BYTES, StoreClient};
 use internal_proto::{
     Answer, Barrier, ClusterId, Error, Freshness, MemberId, Reply, Request, Responder, Standing, Store, WatchLink,
@@ -54,6 +54,13 @@ impl Introduction {
             metadata.insert(CLUSTER_KEY, text(cluster));
         }
         Self(metadata)
+    }
+
+    /// As the gateway in a member's process.
+    #[must_use]
+    pub fn of_member(mut self, member: MemberId) -> Self {
+        self.0.insert(MEMBER_KEY, text(member));
+        self
     }
 
     /// On streams to one member.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use gateway::protocols::listener::Options;
 use gateway::protocols::operations::{Checking, Condition, Operations};
+use gateway::protocols::probes::Check;
 use prometheus::Registry;
 use storenode::Node;
 
@@ -80,15 +81,25 @@ struct NodeCondition(Arc<Node>);
 
 impl Condition for NodeCondition {
     fn health<'a>(&'a self, _: Option<&'a str>) -> Checking<'a> {
-        let led = self.0.status().leader.is_some();
-        Box::pin(std::future::ready(if led { Ok(()) } else { Err("RAFT NO LEADER".to_owned()) }))
+        self.check(Check::Leader)
     }
 
-    fn readiness(&self) -> Checking<'_> {
-        if self.0.is_drained() {
-            return Box::pin(std::future::ready(Err("drained: ready again after a restart".to_owned())));
-        }
-        self.health(None)
+    /// A node that cannot go on ends its process.
+    fn liveness(&self) -> &'static [Check] {
+        &[]
+    }
+
+    fn readiness(&self) -> &'static [Check] {
+        &[Check::Leader, Check::NotDrained]
+    }
+
+    fn check(&self, check: Check) -> Checking<'_> {
+        let reason = match check {
+            Check::NotDrained if self.0.is_drained() => Some("drained: ready again after a restart"),
+            Check::Leader if self.0.status().leader.is_none() => Some("RAFT NO LEADER"),
+            _ => None,
+        };
+        Box::pin(std::future::ready(reason.map_or(Ok(()), |reason| Err(reason.to_owned()))))
     }
 }
 

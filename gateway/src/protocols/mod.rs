@@ -8,3 +8,4 @@
 pub mod etcd;
 pub mod listener;
 pub mod operations;
+pub mod probes;

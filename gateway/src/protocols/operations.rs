@@ -1,9 +1,8 @@
 //! What operators and their tools ask of any process: `/metrics`, `/health`, `/readyz` and `/livez`.
 //!
 //! ```text
-//!  /health  can it do its work?     503 and the reason if not
-//!  /readyz  may it be given work?   as /health, and nobody asked it to make way
-//!  /livez   does it answer at all?
+//!  /health             can it do its work?     503 and the reason if not
+//!  /readyz, /livez     may it be given work, and is it worth keeping? (probes)
 //! ```
 //!
 //! Bodies, methods and headers are etcd's to the byte, because probes compare them.
@@ -19,6 +18,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, 
 use axum::routing::any;
 use prometheus::{IntCounter, Opts, Registry, TextEncoder};
 
+use super::probes::{self, Check};
+
 /// A check under way; the error is the reason why a process cannot do its work.
 pub type Checking<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
@@ -27,10 +28,14 @@ pub trait Condition: Send + Sync + 'static {
     /// Whether it can do its work. The query is what follows the question mark in the URL.
     fn health<'a>(&'a self, query: Option<&'a str>) -> Checking<'a>;
 
-    /// Whether it may be given work.
-    fn readiness(&self) -> Checking<'_> {
-        self.health(None)
-    }
+    /// What has to hold for it to be left running.
+    fn liveness(&self) -> &'static [Check];
+
+    /// What has to hold for it to be given work.
+    fn readiness(&self) -> &'static [Check];
+
+    /// Whether one of these holds.
+    fn check(&self, check: Check) -> Checking<'_>;
 }
 
 /// The routes of one process, for any of its listeners. A clone counts the same checks.
@@ -56,12 +61,17 @@ impl Operations {
         Ok(Self { condition, registry, successes, failures })
     }
 
+    /// Whose condition it is.
+    pub(super) fn condition(&self) -> &dyn Condition {
+        &*self.condition
+    }
+
     /// The routes.
     pub fn routes(&self) -> Router {
         Router::new()
+            .merge(probes::routes("/livez", self.condition.liveness()))
+            .merge(probes::routes("/readyz", self.condition.readiness()))
             .route("/health", any(serve_health))
-            .route("/readyz", any(serve_readiness))
-            .route("/livez", any(serve_liveness))
             .route("/metrics", any(serve_metrics))
             .with_state(self.clone())
             .fallback(not_found)
@@ -86,20 +96,6 @@ async fn serve_health(State(operations): State<Operations>, request: Request<Bod
     }
 }
 
-async fn serve_readiness(State(operations): State<Operations>, method: Method) -> Response<Body> {
-    if method != Method::GET {
-        return not_allowed();
-    }
-    match operations.condition.readiness().await {
-        Ok(()) => respond(TEXT, "ok\n".into()),
-        Err(reason) => failure(StatusCode::SERVICE_UNAVAILABLE, &reason),
-    }
-}
-
-async fn serve_liveness(method: Method) -> Response<Body> {
-    if method == Method::GET { respond(TEXT, "ok\n".into()) } else { not_allowed() }
-}
-
 async fn serve_metrics(State(operations): State<Operations>) -> Response<Body> {
     match TextEncoder::new().encode_to_string(&operations.registry.gather()) {
         Ok(text) => respond("text/plain; version=0.0.4; charset=utf-8", text.into()),
@@ -112,7 +108,8 @@ pub(super) async fn not_found() -> Response<Body> {
     failure(StatusCode::NOT_FOUND, "404 page not found")
 }
 
-const TEXT: &str = "text/plain; charset=utf-8";
+/// What answers for people are.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// For methods other than GET.
 pub(super) fn not_allowed() -> Response<Body> {
@@ -122,7 +119,7 @@ pub(super) fn not_allowed() -> Response<Body> {
 }
 
 /// A failure as Go's HTTP server words it, the line's end included.
-fn failure(status: StatusCode, text: &str) -> Response<Body> {
+pub(super) fn failure(status: StatusCode, text: &str) -> Response<Body> {
     let mut response = respond(TEXT, format!("{text}\n").into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -5,10 +5,10 @@
 #   ARGS="..."  more flags for metastore, cargo test or the comparison
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test test-all lint reset oracle compare
+.PHONY: help deps build run cluster-memory cluster-rocksdb status stop-cluster test test-all lint reset oracle compare
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/[$$][$$]/, "$$"); printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/[$$][$$]/, "$$"); printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## say what is missing to build and run, and install it after asking
 	@scripts/deps.sh
@@ -18,6 +18,18 @@ build: ## release binaries, into target/release/ or $$CARGO_TARGET_DIR/release/
 
 run: ## build and start one node in the foreground; Ctrl-C stops it
 	@scripts/run.sh $(ARGS)
+
+cluster-memory: ## three members on this host in the background, their data in memory and a log
+	@scripts/cluster.sh start memory
+
+cluster-rocksdb: ## the same, their data in RocksDB
+	@scripts/cluster.sh start rocksdb
+
+status: ## how these members are
+	@scripts/cluster.sh status
+
+stop-cluster: ## stop them; the data stays
+	@scripts/cluster.sh stop
 
 test: ## the tests for every day: no network, at most ten minutes once built
 	@scripts/test.sh $(ARGS)

@@ -12,11 +12,7 @@ use crate::{
     RevisionFilter, SessionId, Sort, SortOrder, SortTarget, TxnOperation, TxnRequest,
 };
 
-#[allow(missing_docs, unreachable_pub, clippy::all)]
-mod disk {
-    include!(concat!(env!("OUT_DIR"), "/metastore.command.rs"));
-}
-
+use crate::generated::metastore::command as disk;
 use disk::command::Operation as DiskOperation;
 use disk::compare::Target as DiskTarget;
 use disk::txn_operation::Operation as DiskTxnOperation;
@@ -118,7 +114,7 @@ impl From<&KeyRange> for disk::KeyRange {
     }
 }
 
-fn key_range(range: Option<disk::KeyRange>) -> Result<KeyRange, EntryError> {
+pub(crate) fn key_range(range: Option<disk::KeyRange>) -> Result<KeyRange, EntryError> {
     let range = required(range, "a key range")?;
     let end = match range.end() {
         disk::RangeEnd::Single => RangeEnd::Single,

@@ -158,6 +158,12 @@ pub enum Error {
     /// The request timed out, possibly because a connection was lost: it may have been applied.
     #[error("the request timed out, possibly because a connection was lost: it may have been applied")]
     TimeoutConnectionLost,
+    /// The write's session is unknown: the write was not applied now.
+    #[error("the write's session is unknown")]
+    UnknownSession,
+    /// The write was decided over before, and its answer is no longer kept.
+    #[error("the write was decided over before, and its answer is no longer kept")]
+    AnswerForgotten,
     /// The node did not catch up in time.
     #[error("the node did not catch up in time")]
     TimeoutWaitApplied,

@@ -14,7 +14,7 @@ pub const TOKEN_KEY: &str = "metastore-token-bin";
 /// The cluster that the caller believes to talk to; a gateway that does not know it yet leaves it out.
 pub const CLUSTER_KEY: &str = "metastore-cluster";
 
-/// The calling member; gateways are none.
+/// The calling member, or the one in whose process the calling gateway is; gateways by themselves are none.
 pub const MEMBER_KEY: &str = "metastore-member";
 
 /// The member that the caller wants to reach.

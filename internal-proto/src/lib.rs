@@ -6,13 +6,15 @@
 //!  WatchCommand ──► storage node's hub ──► WatchBatch{events, through}
 //! ```
 //!
-//! Invariants: this crate depends on no other crate of the product; wire libraries but `prost` appear only in the
-//! generated services ([`peer`]); nothing here waits, and nothing here decides.
+//! Invariants: this crate depends on no other crate of the product; wire libraries but `prost` appear only in what
+//! crosses machines ([`wire`], [`peer`]), never in the vocabulary; nothing here waits, and nothing here decides.
 
+pub mod admin;
 mod command;
 mod convert;
 mod error;
 mod fault;
+mod generated;
 pub mod introduction;
 mod key_range;
 mod key_value;
@@ -23,6 +25,7 @@ mod response;
 mod store;
 mod types;
 mod watch;
+pub mod wire;
 
 pub use command::{Command, Entry, EntryError, LeaseCheckpoint, Operation, Origin};
 pub use error::Error;
@@ -39,6 +42,6 @@ pub use response::{
     Answer, DeleteRangeResponse, LeaseGrantResponse, LeaseTimeToLiveResponse, PutResponse, RangeResponse, Response,
     Stamp, StatusResponse, TxnOperationResponse, TxnResponse,
 };
-pub use store::{Barrier, Freshness, Reply, Responder, Store, Write};
+pub use store::{Barrier, Freshness, Reply, Responder, Standing, Store, Write};
 pub use types::{AuthRevision, ClusterId, LeaseId, LogIndex, Member, MemberId, Revision, SessionId, Term};
 pub use watch::{FeedEvents, FeedId, NowId, PageContent, PageId, WatchBatch, WatchCommand, WatchLink, WatchPage};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{AuthRevision, KeyValue, LeaseId, LogIndex, Member, MemberId, Revision, Term};
+use crate::{AuthRevision, KeyValue, LeaseId, LogIndex, Member, MemberId, Revision, SessionId, Term};
 
 /// A response and the state of the node that gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,9 @@ pub enum Response {
     Status(StatusResponse),
     /// The cluster's members, by id.
     MemberList(Vec<Member>),
-    /// A session opened or closed, or a member's record written: the answer to a gateway or node, not to a client.
+    /// A session opened: the answer to a gateway, not to a client.
+    SessionOpened(SessionId),
+    /// A session closed, or a member's record written: the answer to a gateway or node, not to a client.
     Done,
 }
 

@@ -5,13 +5,14 @@
 //!         ──barrier()───────► Store        the leader's: what is committed now
 //!         ──query(request)──► Store        reads of the applied state, leases' deadlines, the node's own status
 //!         ──watch()─────────► Store
+//!         ◄──standing()────── Store        who leads, in the node's eyes
 //! ```
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{Answer, Command, Error, LogIndex, MemberId, Request, Revision, Term, WatchLink};
 
@@ -37,6 +38,20 @@ pub trait Store: Send + Sync {
 
     /// Opens a link to the node's watch hub.
     fn watch(&self) -> WatchLink;
+
+    /// What the node knows of the cluster's leadership, now and later.
+    fn standing(&self) -> watch::Receiver<Standing>;
+}
+
+/// A node's view of who leads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether the node can be reached; of one that cannot nothing else is known.
+    pub reachable: bool,
+    /// Who leads, where the node knows it.
+    pub leader: Option<MemberId>,
+    /// The node's term.
+    pub term: Term,
 }
 
 /// A command on its way to the log, with the way back.
@@ -50,18 +65,47 @@ pub struct Write {
 
 /// The way back of one answer. Dropping it unused tells the caller that the outcome is unknown.
 #[derive(Debug)]
-pub struct Responder(oneshot::Sender<Result<Answer, Error>>);
+pub struct Responder(Option<Way>);
+
+#[derive(Debug)]
+enum Way {
+    /// To a caller of its own.
+    Once(oneshot::Sender<Result<Answer, Error>>),
+    /// To where the answers of many calls go, each with its call's number.
+    Numbered(u64, mpsc::UnboundedSender<(u64, Result<Answer, Error>)>),
+}
 
 impl Responder {
     /// A responder, and the future of what it will be given.
     pub fn new() -> (Self, impl Future<Output = Result<Answer, Error>> + Send + use<>) {
         let (sender, receiver) = oneshot::channel();
-        (Self(sender), async move { receiver.await.unwrap_or(Err(Error::TimeoutConnectionLost)) })
+        let answer = async move { receiver.await.unwrap_or(Err(Error::TimeoutConnectionLost)) };
+        (Self(Some(Way::Once(sender))), answer)
+    }
+
+    /// A responder that puts its answer with others; whoever numbers the calls bounds them.
+    #[must_use]
+    pub fn numbered(number: u64, answers: mpsc::UnboundedSender<(u64, Result<Answer, Error>)>) -> Self {
+        Self(Some(Way::Numbered(number, answers)))
     }
 
     /// Gives the answer. A caller that is gone does not mind.
-    pub fn send(self, answer: Result<Answer, Error>) {
-        let _ = self.0.send(answer);
+    pub fn send(mut self, answer: Result<Answer, Error>) {
+        self.give(answer);
+    }
+
+    fn give(&mut self, answer: Result<Answer, Error>) {
+        match self.0.take() {
+            Some(Way::Once(sender)) => drop(sender.send(answer)),
+            Some(Way::Numbered(number, answers)) => drop(answers.send((number, answer))),
+            None => {}
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.give(Err(Error::TimeoutConnectionLost));
     }
 }
 

@@ -6,7 +6,7 @@
 //!                     └► storenode::config::Config           once the data directory says who we are
 //! ```
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::bootstrap::{Bootstrap, BootstrapError};
 use crate::listeners::{self, ListenerError};
 use crate::logging;
 use crate::ports::{Listen, SocketOptions};
+use crate::role::Role;
 use crate::settings::Settings;
 use crate::value;
 
@@ -27,6 +28,8 @@ const RECOMMENDED_MAX_REQUEST_BYTES: usize = 10 * 1024 * 1024;
 /// What one process needs to start.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Which program it is; what only others have keeps its default here.
+    pub role: Role,
     /// The cluster, as far as flags describe it.
     pub bootstrap: Bootstrap,
     /// The directory that belongs to this member alone.
@@ -45,6 +48,14 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Where to serve other members.
     pub listen_peers: Vec<Listen>,
+    /// Where to serve gateways alone.
+    pub listen_gateways: Vec<Listen>,
+    /// Where to serve operators.
+    pub listen_operations: Vec<Listen>,
+    /// Where gateways are told to find this storage node, if not at its peer URLs.
+    pub store_urls: Vec<String>,
+    /// Where a gateway finds some storage nodes.
+    pub storenodes: Vec<String>,
     /// Options of the listening sockets.
     pub sockets: SocketOptions,
     /// Where clients are told to find this member.
@@ -73,6 +84,12 @@ pub enum ConfigError {
     /// An engine of a later version.
     #[error("--storage rocksdb is not built in yet: use --storage memory")]
     RocksDb,
+    /// Whoever reaches a storage node could write.
+    #[error(
+        "storenode would serve everybody who reaches {0}, as it has no cluster token: give all storage nodes and \
+         gateways the same --initial-cluster-token, or listen on 127.0.0.1"
+    )]
+    NoToken(SocketAddr),
     /// The gateway's rules.
     #[error(transparent)]
     Gateway(#[from] gateway::config::ConfigError),
@@ -94,16 +111,27 @@ impl Config {
         };
         let heartbeat_interval = Duration::from_millis(settings.unsigned("heartbeat-interval"));
         let election_timeout = Duration::from_millis(settings.unsigned("election-timeout"));
-        node::check_timing(heartbeat_interval, election_timeout)?;
+        let role = settings.role();
+        if role.has_storage() {
+            node::check_timing(heartbeat_interval, election_timeout)?;
+        }
         let (gateway, mut warnings) = gateway_config(settings);
         gateway.validate()?;
         let bootstrap = Bootstrap::from_settings(settings, default_host)?;
         let listen_peers = listeners::peers(settings, &bootstrap)?;
         listeners::check_hosts("initial-advertise-peer-urls", &bootstrap.peer_urls)?;
-        let (listen, client_urls) = listeners::clients(settings, default_host)?;
+        let (listen_gateways, store_urls) = listeners::gateways(settings, &bootstrap)?;
+        let (listen, client_urls) = match role {
+            Role::MetaStore | Role::Gateway => listeners::clients(settings, default_host)?,
+            Role::StoreNode => (Vec::new(), listeners::advertised(settings)?),
+        };
+        if role == Role::StoreNode {
+            check_token(&bootstrap, listen_peers.iter().chain(&listen_gateways))?;
+        }
         warnings.splice(0..0, settings.warnings.iter().cloned());
         Ok(Self {
-            data_dir: data_dir(settings.text("data-dir"), &bootstrap.name),
+            role,
+            data_dir: named_data_dir(settings.text("data-dir"), &bootstrap.name),
             bootstrap,
             engine,
             quota_bytes: quota(settings.text("quota-backend-bytes")),
@@ -112,6 +140,10 @@ impl Config {
             pre_vote: settings.boolean("pre-vote"),
             listen,
             listen_peers,
+            listen_gateways,
+            listen_operations: listeners::operations(settings)?,
+            store_urls,
+            storenodes: listeners::storenodes(settings)?,
             sockets: SocketOptions { reuse_port: settings.boolean("socket-reuse-port") },
             client_urls,
             gateway,
@@ -157,6 +189,17 @@ pub struct Myself {
     pub token: String,
     /// The members that founded the cluster, this one among them.
     pub first_members: Vec<Member>,
+}
+
+/// Without a token everybody may talk to a storage node, so nobody else than this machine may reach it.
+fn check_token<'a>(bootstrap: &Bootstrap, mut listen: impl Iterator<Item = &'a Listen>) -> Result<(), ConfigError> {
+    if bootstrap.token_given && !bootstrap.token.is_empty() {
+        return Ok(());
+    }
+    match listen.find(|listen| !listen.address.ip().is_loopback()) {
+        Some(listen) => Err(ConfigError::NoToken(listen.address)),
+        None => Ok(()),
+    }
 }
 
 /// The gateway's part, and what etcd warns about when it starts with such values.
@@ -207,7 +250,12 @@ fn count(settings: &Settings, name: &str) -> usize {
     usize::try_from(settings.unsigned(name)).unwrap_or(usize::MAX)
 }
 
+/// Where the data of a member of these settings lies.
+pub(crate) fn data_dir(settings: &Settings) -> PathBuf {
+    named_data_dir(settings.text("data-dir"), settings.text("name"))
+}
+
 /// etcd puts the data into a directory named after the member when nobody says where.
-fn data_dir(given: &str, name: &str) -> PathBuf {
+fn named_data_dir(given: &str, name: &str) -> PathBuf {
     if given.is_empty() { PathBuf::from(format!("{name}.etcd")) } else { PathBuf::from(given) }
 }

@@ -23,6 +23,7 @@ use crate::system_reason;
 
 const PRIVATE: u32 = 0o700;
 const STORE: &str = "store";
+const LOCK: &str = "LOCK";
 
 /// A data directory that is ours until this value is dropped.
 #[derive(Debug)]
@@ -30,6 +31,17 @@ pub struct DataDir {
     path: PathBuf,
     myself: Myself,
     warnings: Vec<String>,
+    // Held for its lock.
+    _lock: File,
+}
+
+/// A data directory that is only looked at. No process starts on it until this value is dropped.
+#[derive(Debug)]
+pub struct Looked {
+    /// The storage node's own.
+    pub store: PathBuf,
+    /// Whose it is.
+    pub identity: storenode::log::Identity,
     // Held for its lock.
     _lock: File,
 }
@@ -79,6 +91,14 @@ pub enum DataDirError {
          directory with --data-dir", .0.display()
     )]
     NoIdentity(PathBuf),
+    /// Nothing to look at.
+    #[error("there is no data of a member in {} ({reason}): name its directory with --data-dir", .path.display())]
+    Absent {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// Data of somebody else, or of a newer version.
     #[error("data directory {} {error}, or choose another directory with --data-dir", .path.display())]
     Record {
@@ -157,28 +177,30 @@ fn myself(record: &Record) -> Myself {
     }
 }
 
+/// Opens the directory of a member that does not run, changing nothing in it.
+///
+/// # Errors
+/// Why it cannot be looked at.
+pub fn look(path: &Path) -> Result<Looked, DataDirError> {
+    let absent = |error: io::Error| DataDirError::Absent { path: path.to_owned(), reason: system_reason(&error) };
+    let text = fs::read_to_string(path.join(record::FILE_NAME)).map_err(absent)?;
+    let record = Record::parse(&text).map_err(|error| DataDirError::Record { path: path.to_owned(), error })?;
+    let Myself { cluster_id, member_id, .. } = myself(&record);
+    let mut lock = File::open(path.join(LOCK)).map_err(absent)?;
+    take_lock(&mut lock, path)?;
+    let identity = storenode::log::Identity { cluster: cluster_id, member: member_id };
+    Ok(Looked { store: path.join(STORE), identity, _lock: lock })
+}
+
 fn is_etcds(path: &Path) -> bool {
     path.join("member/snap/db").exists() || path.join("member/wal").exists()
 }
 
 /// Locks the directory for this process and writes its id for the next one to read.
 fn lock(path: &Path) -> Result<File, DataDirError> {
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("LOCK"));
+    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join(LOCK));
     let mut file = open.map_err(|error| unwritable(path, &error))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut text = String::new();
-            // An unreadable id only makes the sentence less precise.
-            let _ = file.read_to_string(&mut text);
-            let holder = match text.trim().parse() {
-                Ok(pid) => format!("process {pid} ({})", port_holder::program(pid)),
-                Err(_) => "another process".to_owned(),
-            };
-            return Err(DataDirError::Locked { path: path.to_owned(), holder });
-        }
-        Err(error) => return Err(unwritable(path, &error.into())),
-    }
+    take_lock(&mut file, path)?;
     let write = |file: &mut File| {
         file.set_permissions(Permissions::from_mode(0o600))?;
         file.set_len(0)?;
@@ -187,6 +209,23 @@ fn lock(path: &Path) -> Result<File, DataDirError> {
     };
     write(&mut file).map_err(|error| unwritable(path, &error))?;
     Ok(file)
+}
+
+fn take_lock(file: &mut File, path: &Path) -> Result<(), DataDirError> {
+    match rustix::fs::flock(&*file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut text = String::new();
+            // An unreadable id only makes the sentence less precise.
+            let _ = file.read_to_string(&mut text);
+            let holder = match text.trim().parse() {
+                Ok(pid) => format!("process {pid} ({})", port_holder::program(pid)),
+                Err(_) => "another process".to_owned(),
+            };
+            Err(DataDirError::Locked { path: path.to_owned(), holder })
+        }
+        Err(error) => Err(unwritable(path, &error.into())),
+    }
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> DataDirError {

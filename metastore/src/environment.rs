@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::options;
+use crate::role::Role;
 use crate::value::{Kind, ValueError};
 
 /// One option set by the environment.
@@ -35,13 +36,15 @@ pub struct Environment {
     pub values: Vec<EnvironmentValue>,
     /// Names of variables with one of our prefixes that no option has.
     pub unknown: Vec<String>,
+    /// Names of variables for options of other programs, which may share this one's environment.
+    pub others: Vec<String>,
 }
 
-/// Reads the variables; empty ones count as not set.
+/// Reads the variables of one program; empty ones count as not set.
 ///
 /// # Errors
 /// The first value that its option does not allow.
-pub fn parse(variables: &BTreeMap<String, String>) -> Result<Environment, EnvironmentError> {
+pub fn parse(role: Role, variables: &BTreeMap<String, String>) -> Result<Environment, EnvironmentError> {
     let mut environment = Environment::default();
     let mut known = Vec::new();
     for spec in options::all() {
@@ -50,7 +53,9 @@ pub fn parse(variables: &BTreeMap<String, String>) -> Result<Environment, Enviro
             let value = variables.get(name).filter(|value| !value.is_empty())?;
             (!is_service_variable(name, value)).then_some((name, value))
         });
-        if let Some((variable, value)) = set {
+        if let Some((variable, _)) = set.filter(|_| !spec.is_of(role)) {
+            environment.others.push(variable.clone());
+        } else if let Some((variable, value)) = set {
             spec.kind.check_syntax(value).map_err(|reason| EnvironmentError {
                 variable: variable.clone(),
                 value: if spec.kind == Kind::Secret { String::new() } else { value.clone() },
@@ -96,7 +101,7 @@ mod tests {
 
     fn environment(variables: &[(&str, &str)]) -> Result<Environment, EnvironmentError> {
         let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        parse(&owned.collect())
+        parse(Role::MetaStore, &owned.collect())
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use crate::nearest::nearest;
 use crate::options::{self, OptionSpec};
+use crate::role::{Role, programs};
 use crate::value::{Kind, ValueError};
 use crate::yaml::{self, YamlError, YamlValue};
 
@@ -55,6 +56,21 @@ pub enum FileError {
         /// The path that may have been meant.
         nearest: Option<String>,
     },
+    /// A key for another program.
+    #[error(
+        "line {line}: {path:?} is an option of {}, not of {}: put it into that program's file",
+        programs(.spec.roles), .role.program()
+    )]
+    OtherProgram {
+        /// The key's path.
+        path: String,
+        /// The line it stands on.
+        line: u64,
+        /// Its option.
+        spec: &'static OptionSpec,
+        /// Who reads the file.
+        role: Role,
+    },
     /// A value its option does not allow.
     #[error("line {line}: invalid value {value:?} for {path:?}: {reason}")]
     Value {
@@ -83,18 +99,23 @@ fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|path| format!("; did you mean {path:?}?")).unwrap_or_default()
 }
 
-/// Reads a file's text by the rules of its format.
+/// Reads the text of a program's file by the rules of its format.
 ///
 /// # Errors
 /// The first thing in it that is wrong.
-pub fn parse(format: Format, text: &str) -> Result<File, FileError> {
+pub fn parse(role: Role, format: Format, text: &str) -> Result<File, FileError> {
     let mut file = File::default();
     for read in yaml::parse(text)? {
         match (by_path(format, &read.path), format) {
+            (Some(spec), Format::Product) if !spec.is_of(role) => {
+                return Err(FileError::OtherProgram { path: read.path, line: read.line, spec, role });
+            }
+            (Some(spec), Format::Etcd) if !spec.is_of(role) => file.unknown.push((read.path, read.line)),
             (Some(spec), _) => file.values.push(checked(format, spec, read)?),
             (None, Format::Etcd) => file.unknown.push((read.path, read.line)),
             (None, Format::Product) => {
-                let paths: Vec<_> = settable().flat_map(OptionSpec::product_file_paths).collect();
+                let paths: Vec<_> =
+                    settable().filter(|spec| spec.is_of(role)).flat_map(OptionSpec::product_file_paths).collect();
                 let typed =
                     if read.path.starts_with("server.") { read.path.clone() } else { format!("server.{}", read.path) };
                 let nearest = nearest(&typed, paths.iter().map(String::as_str)).map(str::to_owned);
@@ -149,33 +170,34 @@ mod tests {
 
     #[test]
     fn our_format_names_the_nearest_key() {
-        let file = parse(Format::Product, "server:\n  name: m1\n  etcd:\n    max_txn_ops: 7\n").unwrap();
+        let file =
+            parse(Role::MetaStore, Format::Product, "server:\n  name: m1\n  etcd:\n    max_txn_ops: 7\n").unwrap();
         assert_eq!(set(&file), [("name", "m1"), ("max-txn-ops", "7")]);
-        let error = parse(Format::Product, "server:\n  data_dri: d\n").unwrap_err();
+        let error = parse(Role::MetaStore, Format::Product, "server:\n  data_dri: d\n").unwrap_err();
         assert_eq!(error.to_string(), r#"line 2: unknown key "server.data_dri"; did you mean "server.data_dir"?"#);
-        let error = parse(Format::Product, "server:\n  etcd:\n    max_txn_ops: many\n").unwrap_err();
+        let error = parse(Role::MetaStore, Format::Product, "server:\n  etcd:\n    max_txn_ops: many\n").unwrap_err();
         assert_eq!(error.to_string(), r#"line 3: invalid value "many" for "server.etcd.max_txn_ops": parse error"#);
     }
 
     #[test]
     fn families_of_old_keys_are_read() {
-        let file = parse(Format::Product, "server:\n  rocksdb:\n    max_open_files: 5\n").unwrap();
+        let file = parse(Role::MetaStore, Format::Product, "server:\n  rocksdb:\n    max_open_files: 5\n").unwrap();
         assert_eq!(set(&file), [("rocksdb-options", "5")]);
     }
 
     #[test]
     fn etcds_format_warns_of_unknown_keys() {
         let text = "name: m1\nnonsense: 1\nclient-transport-security:\n  cert-file: c\nlog-outputs: [stderr, f]\n";
-        let file = parse(Format::Etcd, text).unwrap();
+        let file = parse(Role::MetaStore, Format::Etcd, text).unwrap();
         assert_eq!(set(&file), [("name", "m1"), ("cert-file", "c"), ("log-outputs", "stderr,f")]);
         assert_eq!(file.unknown, [("nonsense".to_owned(), 2)]);
     }
 
     #[test]
     fn etcds_durations_are_nanoseconds() {
-        let file = parse(Format::Etcd, "watch-progress-notify-interval: 5000000000\n").unwrap();
+        let file = parse(Role::MetaStore, Format::Etcd, "watch-progress-notify-interval: 5000000000\n").unwrap();
         assert_eq!(set(&file), [("watch-progress-notify-interval", "5000000000ns")]);
-        let error = parse(Format::Etcd, "watch-progress-notify-interval: 5s\n").unwrap_err();
+        let error = parse(Role::MetaStore, Format::Etcd, "watch-progress-notify-interval: 5s\n").unwrap_err();
         assert!(matches!(error, FileError::NotNanoseconds { line: 1, .. }));
     }
 }

@@ -9,6 +9,7 @@
 
 use crate::nearest::nearest;
 use crate::options::{self, OptionSpec};
+use crate::role::{Role, programs};
 use crate::value::{Kind, ValueError};
 
 /// One option set on the command line.
@@ -33,6 +34,9 @@ pub enum FlagError {
         /// The flag that may have been meant.
         nearest: Option<String>,
     },
+    /// In the table, for another program.
+    #[error("-{} is an option of {}, not of {}: give it to that program", .0.name, programs(.0.roles), .1.program())]
+    OtherProgram(&'static OptionSpec, Role),
     /// Too many dashes, or none after them.
     #[error("bad flag syntax: {0}")]
     Syntax(String),
@@ -73,11 +77,11 @@ impl FlagError {
     }
 }
 
-/// Reads a command line without the program's own name.
+/// Reads a program's command line without its own name.
 ///
 /// # Errors
 /// The first argument that cannot be read.
-pub fn parse(arguments: &[String]) -> Result<Vec<FlagValue>, FlagError> {
+pub fn parse(role: Role, arguments: &[String]) -> Result<Vec<FlagValue>, FlagError> {
     let mut values = Vec::new();
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
@@ -95,7 +99,10 @@ pub fn parse(arguments: &[String]) -> Result<Vec<FlagValue>, FlagError> {
             Some((typed, value)) => (typed, Some(value.to_owned())),
             None => (flag, None),
         };
-        let spec = options::by_flag(typed).ok_or_else(|| unknown(typed))?;
+        let spec = options::by_flag(typed).ok_or_else(|| unknown(role, typed))?;
+        if !spec.is_of(role) {
+            return Err(FlagError::OtherProgram(spec, role));
+        }
         let value = match value {
             Some(value) => value,
             None if spec.kind.is_bare() => "true".to_owned(),
@@ -117,8 +124,8 @@ fn check(spec: &OptionSpec, typed: &str, value: &str) -> Result<(), FlagError> {
     }
 }
 
-fn unknown(typed: &str) -> FlagError {
-    let names = options::all().flat_map(|spec| spec.aliases.iter().chain([&spec.name]));
+fn unknown(role: Role, typed: &str) -> FlagError {
+    let names = options::of(role).flat_map(|spec| spec.aliases.iter().chain([&spec.name]));
     let nearest = nearest(typed, names.copied()).map(str::to_owned);
     FlagError::Unknown { flag: typed.to_owned(), nearest }
 }

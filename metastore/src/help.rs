@@ -3,34 +3,54 @@
 use std::fmt::Write as _;
 
 use crate::options::{self, Effect, OptionSpec, Section};
+use crate::role::Role;
 
 /// The etcd version whose behaviour is promised; clients and tools decide by it.
 pub const ETCD_VERSION: &str = "3.7.3";
 
-const USAGE: &str = "\
-Usage:
+const METASTORE: &str = "  metastore [flags]
+    Start a member: a gateway and a storage node in one process.
+";
 
-  metastore [flags]
-    Start a member. Flags take one or two dashes; --flag=value and --flag value are the same.
+const STORENODE: &str = "  storenode [flags]
+    Start a storage node. Gateways serve the clients.
 
-  metastore --print-config
-    Show every option's value and where it comes from.
+  storenode status [--endpoint URL] [--output table|json]
+    Say how the running node is.
 
-Every option is also read from METASTORE_<NAME> in the environment and, where etcd has it, from
-ETCD_<NAME>; from this project's file (--config) or etcd's (--config-file).
+  storenode drain [--endpoint URL]
+    Make the running node hand leadership over, and say on /readyz that it may not be given work.
+
+  storenode verify [--data-dir DIR]
+    Look at the data of a node that does not run. Changes nothing; ends with 1 if something is damaged.
+";
+
+const GATEWAY: &str = "  gateway --storenodes URL,... [flags]
+    Start a gateway. It keeps nothing: any number may run behind a load balancer.
+";
+
+const SOURCES: &str = "\
+Flags take one or two dashes; --flag=value and --flag value are the same. Every option is also read
+from METASTORE_<NAME> in the environment and, where etcd has it, from ETCD_<NAME>; from this project's
+file (--config) or etcd's (--config-file). --print-config shows every value and where it comes from.
 ";
 
 /// The text of `--help`.
-pub fn help() -> String {
-    let mut text = USAGE.to_owned();
-    let mut sections: Vec<Section> = options::all().map(|spec| spec.section).collect();
+pub fn help(role: Role) -> String {
+    let usage = match role {
+        Role::MetaStore => METASTORE,
+        Role::StoreNode => STORENODE,
+        Role::Gateway => GATEWAY,
+    };
+    let mut text = format!("Usage:\n\n{usage}\n{SOURCES}");
+    let mut sections: Vec<Section> = options::of(role).map(|spec| spec.section).collect();
     sections.sort_unstable();
     sections.dedup();
     for section in sections.into_iter().filter(|&section| section != Section::Retired) {
         // Writing to a String cannot fail.
         let _ = write!(text, "\n{}:\n", title(section));
-        for spec in options::all().filter(|spec| spec.section == section) {
-            let _ = write!(text, "  --{} '{}'\n    {}{}\n", spec.name, spec.default, spec.doc, remark(spec));
+        for spec in options::of(role).filter(|spec| spec.section == section) {
+            let _ = write!(text, "  --{} '{}'\n    {}{}\n", spec.name, spec.default_of(role), spec.doc, remark(spec));
         }
     }
     text

@@ -1,38 +1,44 @@
-//! One process holding one gateway and one storage node: a drop-in for the `etcd` binary.
+//! The three programs: `metastore`, one process holding a gateway and a storage node, a drop-in for the `etcd` binary;
+//! and the two apart, `gateway` and `storenode`.
 //!
 //! ```text
-//! arguments, environment ─► settings ─► config ─► start ─┬► data_dir   ours? locked?
-//!                              ▲                         ├► ports      free?
-//!                        options (the table)             └► serve      storage node + gateway
+//! arguments, environment ─► settings ─► config ─► start ─┬► ports      free?
+//!                              ▲                         ├► data_dir   ours? locked?        (with a storage node)
+//!                        options (the table,             └► serve ─┬─► storage    the node and its members
+//!                        by role)                                  └─► front      the gateway and its clients
 //! ```
 //!
 //! Exit codes: 0 after `--help`, `--version` or an orderly end; 2 for a command line that cannot be
 //! read, as etcd does; 1 for everything else, with one sentence on stderr.
 
 pub mod bootstrap;
+mod commands;
 pub mod config;
 pub mod data_dir;
 pub mod duration;
 pub mod environment;
 pub mod files;
 pub mod flags;
+mod front;
 mod greeting;
 pub mod help;
 pub mod identity;
 pub mod listeners;
 mod log_line;
 pub mod logging;
-mod members;
 mod nearest;
 pub mod options;
 mod port_holder;
 pub mod ports;
 pub mod record;
+pub mod role;
 mod serve;
+mod server;
 pub mod settings;
 mod shutdown;
 pub mod sources;
 mod start;
+mod storage;
 pub mod urls;
 pub mod value;
 mod yaml;
@@ -44,7 +50,9 @@ use std::process::ExitCode;
 
 pub use start::{Running, StartError, start};
 
+use crate::commands::{Command, CommandError};
 use crate::config::{Config, ConfigError};
+use crate::role::Role;
 use crate::settings::{OptionError, Settings};
 use crate::shutdown::{End, Signals};
 use crate::sources::SourceError;
@@ -62,15 +70,21 @@ enum Failure {
     Logging(#[from] logging::LoggingError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error(transparent)]
+    Command(#[from] CommandError),
     #[error("the system gives no threads or signals: {0}")]
     System(#[from] std::io::Error),
     #[error("{0}")]
     Stopped(String),
 }
 
-/// Runs the program; `arguments` are without the program's own name.
-pub fn run(arguments: &[String], variables: &BTreeMap<String, String>) -> ExitCode {
-    match try_run(arguments, variables) {
+/// Runs a program with the process's own arguments and environment.
+#[must_use]
+pub fn run(role: Role) -> ExitCode {
+    let text = |word: std::ffi::OsString| word.to_string_lossy().into_owned();
+    let arguments: Vec<_> = std::env::args_os().skip(1).map(text).collect();
+    let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+    match try_run(role, &arguments, &variables) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nowhere is left to complain when stderr is closed.
@@ -83,10 +97,11 @@ pub fn run(arguments: &[String], variables: &BTreeMap<String, String>) -> ExitCo
     }
 }
 
-fn try_run(arguments: &[String], variables: &BTreeMap<String, String>) -> Result<(), Failure> {
-    let mut settings = Settings::gather(arguments, variables, |path| std::fs::read_to_string(path))?;
+fn try_run(role: Role, arguments: &[String], variables: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let (command, arguments) = Command::take(role, arguments);
+    let mut settings = Settings::gather(role, arguments, variables, |path| std::fs::read_to_string(path))?;
     let text = match () {
-        () if settings.boolean("help") => Some(help::help()),
+        () if settings.boolean("help") => Some(help::help(role)),
         () if settings.boolean("version") => Some(help::version()),
         () if settings.boolean("print-config") => Some(settings.print()),
         () => None,
@@ -95,6 +110,12 @@ fn try_run(arguments: &[String], variables: &BTreeMap<String, String>) -> Result
         return print(&text);
     }
     settings.check()?;
+    if let Some(command) = command {
+        let mut lines = String::new();
+        let outcome = command.run(&settings, &mut |line| lines.extend([line, "\n"]));
+        print(&lines)?;
+        return Ok(outcome?);
+    }
     let config = Config::from_settings(&settings, default_host())?;
     logging::init(&config.logging)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -106,12 +127,19 @@ fn try_run(arguments: &[String], variables: &BTreeMap<String, String>) -> Result
 
 async fn serve_until_asked(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::take()?;
-    let (deadline, data_dir) = (config.shutdown_timeout, config.data_dir.clone());
-    let welcome = config.welcome || std::io::stdout().is_terminal();
+    let (deadline, role) = (config.shutdown_timeout, config.role);
+    let greets = role.has_clients() && (config.welcome || std::io::stdout().is_terminal());
+    let place = match role {
+        Role::Gateway => format!("Storage nodes: {}", config.storenodes.join(", ")),
+        Role::MetaStore | Role::StoreNode => format!("Data directory: {}", config.data_dir.display()),
+    };
     let mut running = start(config).await?;
-    tracing::info!("ready to serve client requests");
-    if welcome {
-        print(&greeting::greeting(running.client_addresses(), &data_dir))?;
+    match role {
+        Role::MetaStore | Role::Gateway => tracing::info!("ready to serve client requests"),
+        Role::StoreNode => tracing::info!("ready to serve gateways"),
+    }
+    if greets {
+        print(&greeting::greeting(running.client_addresses(), &place))?;
     }
     let asked = tokio::select! {
         name = signals.next() => Ok(name),

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::bootstrap::Bootstrap;
 use crate::ports::{Listen, Purpose};
+use crate::role::Role;
 use crate::settings::{Origin, Settings};
 use crate::urls::{self, Scheme, Url, UrlError};
 
@@ -84,7 +85,7 @@ pub(crate) fn clients(
     let mut advertised = settings.urls("advertise-client-urls");
     let asked = settings.is_set("listen-client-urls");
     let from_file = matches!(settings.origin("listen-client-urls"), Origin::File(..));
-    if asked && !from_file && !settings.is_set("advertise-client-urls") {
+    if asked && !from_file && settings.role().has_storage() && !settings.is_set("advertise-client-urls") {
         return Err(ListenerError::NothingAdvertised);
     }
     let first = listen.first().ok_or(ListenerError::NoListener)?;
@@ -117,9 +118,56 @@ pub(crate) fn peers(settings: &Settings, bootstrap: &Bootstrap) -> Result<Vec<Li
     } else {
         addresses("cluster", &bootstrap.peer_urls)?
     };
-    let asked = asked || !bootstrap.initial_cluster.is_empty();
+    let asked = asked || settings.role() == Role::StoreNode || !bootstrap.initial_cluster.is_empty();
     let listen = |address| Listen { address, purpose: Purpose::Peers, asked, required: true };
     Ok(addresses.into_iter().map(listen).collect())
+}
+
+/// Where a storage node serves gateways alone, and the URLs where they find it: those, with the host at which peers
+/// find it in place of "every address".
+pub(crate) fn gateways(
+    settings: &Settings,
+    bootstrap: &Bootstrap,
+) -> Result<(Vec<Listen>, Vec<String>), ListenerError> {
+    const OPTION: &str = "listen-store-urls";
+    let urls = settings.urls(OPTION);
+    let addresses = addresses(OPTION, &urls)?;
+    let peer_host = bootstrap.peer_urls.first().map_or("localhost", |url| url.host.as_str());
+    let found = |(url, address): (&Url, &SocketAddr)| match address.ip().is_unspecified() {
+        true => format!("http://{peer_host}:{}", address.port()),
+        false => url.to_string(),
+    };
+    let store_urls = urls.iter().zip(&addresses).map(found).collect();
+    let listen = |address| Listen { address, purpose: Purpose::Gateways, asked: true, required: true };
+    Ok((addresses.into_iter().map(listen).collect(), store_urls))
+}
+
+/// Where operators are served.
+pub(crate) fn operations(settings: &Settings) -> Result<Vec<Listen>, ListenerError> {
+    const OPTION: &str = "listen-metrics-urls";
+    let asked = settings.is_set(OPTION);
+    let listen = |address| Listen { address, purpose: Purpose::Operations, asked, required: asked };
+    Ok(addresses(OPTION, &settings.urls(OPTION))?.into_iter().map(listen).collect())
+}
+
+/// The URLs of storage nodes that a gateway is told of; names are fine.
+pub(crate) fn storenodes(settings: &Settings) -> Result<Vec<String>, ListenerError> {
+    const OPTION: &str = "storenodes";
+    let urls = settings.urls(OPTION);
+    check_hosts(OPTION, &urls)?;
+    match urls.iter().find(|url| url.scheme != Scheme::Http) {
+        Some(url) if url.scheme == Scheme::Https => Err(ListenerError::Tls { option: OPTION, url: url.to_string() }),
+        Some(url) => Err(ListenerError::Socket { option: OPTION, url: url.to_string() }),
+        None => Ok(urls::texts(&urls)),
+    }
+}
+
+/// Where clients are told to come by a process that does not serve them itself.
+pub(crate) fn advertised(settings: &Settings) -> Result<Vec<String>, ListenerError> {
+    const OPTION: &str = "advertise-client-urls";
+    let urls = settings.urls(OPTION);
+    check_hosts(OPTION, &urls)?;
+    Ok(urls::texts(&urls))
 }
 
 /// `--grpc-addr` and `--grpc-port`: loopback unless an address is given; `:2379` is every address.

@@ -34,6 +34,10 @@ pub enum Purpose {
     Clients,
     /// Other members.
     Peers,
+    /// Gateways.
+    Gateways,
+    /// Operators.
+    Operations,
 }
 
 impl Purpose {
@@ -41,7 +45,7 @@ impl Purpose {
     const fn port_flags(self) -> &'static str {
         match self {
             Self::Clients => "--listen-client-urls or --grpc-port",
-            Self::Peers => "--listen-peer-urls",
+            Self::Peers | Self::Gateways | Self::Operations => self.address_flags(),
         }
     }
 
@@ -50,6 +54,8 @@ impl Purpose {
         match self {
             Self::Clients => "--listen-client-urls or --grpc-addr",
             Self::Peers => "--listen-peer-urls",
+            Self::Gateways => "--listen-store-urls",
+            Self::Operations => "--listen-metrics-urls",
         }
     }
 }

@@ -1,158 +1,140 @@
-//! The wiring: a storage node, a gateway before it, and the sockets they serve.
+//! The wiring of each program: which parts it has, and the order in which they start and stop.
 //!
 //! ```text
-//!  sockets ─► listener ─► etcd ─► stack ─► router ─┐
-//!                          └────► watch hub ───────┴─► node (same process, frames through memory) ─► members
+//!                 storage      front      operations (a listener of its own, where asked for)
+//!  metastore         ×           ×            ×
+//!  storenode         ×                        ×
+//!  gateway                       ×            ×
+//!
+//!  start: storage ─► operations ─► published ─► clients       stop: hand over ─► clients ─► storage ─► operations
 //! ```
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use gateway::middleware::telemetry::TelemetryLayer;
-use gateway::protocols::etcd::{Caller, Etcd, Identity, WatchService};
-use gateway::protocols::listener::{self, Options};
-use gateway::router::Router;
-use gateway::{stack::stack, watch};
-use internal_proto::{Entry, Member, Store};
+use gateway::protocols::listener::Options;
+use gateway::protocols::operations::{Checking, Condition, Operations};
+use gateway::protocols::probes::Check;
 use prometheus::Registry;
-use storenode::{Node, Peers, Surroundings, Tuning};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use storenode::Node;
 
 use crate::StartError;
-use crate::config::Myself;
-use crate::members::{self, Members};
-
-/// etcd's server timeout is this much, and two election timeouts on top.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A member serves clients once it is published, or after this long without a leader: then it says so to them, and
-/// still answers what needs none (etcd's rule).
-const READY_WITHIN: Duration = Duration::from_secs(5);
+use crate::config::{Config, Myself};
+use crate::front::{self, Front};
+use crate::server::Server;
+use crate::storage::{self, Storage};
 
 /// Listening sockets, bound before anything starts.
 pub(crate) struct Sockets {
     /// For clients.
     pub(crate) clients: Vec<TcpListener>,
-    /// For other members.
-    pub(crate) members: Vec<TcpListener>,
+    /// Of the storage node.
+    pub(crate) storage: storage::Sockets,
+    /// For operators.
+    pub(crate) operations: Vec<TcpListener>,
 }
 
-/// The storage node and the gateway, running.
+/// A process's parts, running.
 pub(crate) struct Serving {
-    node: Arc<Node>,
-    members: Members,
-    server: JoinHandle<()>,
-    shutdown: oneshot::Sender<()>,
+    storage: Option<Storage>,
+    front: Option<front::Serving>,
+    operations: Server,
 }
 
-/// Starts the storage node, connects it with the other members, and serves clients once it is ready.
+/// Starts the parts of `config`'s program; `who` is the member whose data this process has, with the place of the data.
 pub(crate) async fn serve(
-    storenode: storenode::config::Config,
-    who: &Myself,
-    gateway: gateway::config::Config,
+    config: &Config,
+    who: Option<(&Myself, &Path)>,
     sockets: Sockets,
 ) -> Result<Serving, StartError> {
     let registry = Registry::new();
-    let peers = members::peers(who);
-    let node = start_node(storenode.clone(), Arc::clone(&peers), registry.clone()).await?;
-    let members = members::connect(peers, &node, sockets.members)?;
-    publish(&node, myself(&storenode)).await?;
-    let server_timeout = REQUEST_TIMEOUT + 2 * storenode.election_timeout;
-    let etcd = etcd(&storenode, &gateway, server_timeout, &node, &registry)?;
-    let listeners = sockets.clients.into_iter().map(tokio::net::TcpListener::from_std).collect::<Result<_, _>>()?;
-    let (shutdown, asked) = oneshot::channel();
-    let asked = async move {
-        // A dropped sender asks for the end as well.
-        let _ = asked.await;
-    };
-    let server = tokio::spawn(listener::serve(listeners, etcd, Options::from(&gateway), asked));
-    Ok(Serving { node, members, server, shutdown })
-}
-
-/// Recovery reads the disk, so it does not run among the runtime's tasks.
-async fn start_node(
-    config: storenode::config::Config,
-    transport: Arc<Peers>,
-    registry: Registry,
-) -> Result<Arc<Node>, StartError> {
-    let runtime = tokio::runtime::Handle::current();
-    let start = move || {
-        let _context = runtime.enter();
-        let surroundings =
-            Surroundings { files: Arc::new(storenode::files::Disk), transport, clock: Arc::new(Instant::now) };
-        Node::start(&config, surroundings, &registry, Tuning::default())
-    };
-    let started = tokio::task::spawn_blocking(start).await.map_err(|_| StartError::Stopped)?;
-    Ok(Arc::new(started?))
-}
-
-/// Publishes this member. Without a leader that goes on while clients are served already.
-async fn publish(node: &Arc<Node>, member: Member) -> Result<(), StartError> {
-    let publishing = Arc::clone(node);
-    let published = tokio::spawn(async move { publishing.publish(member).await });
-    tokio::select! {
-        published = published => match published {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(StartError::Stopped),
-        },
-        _ = node.failed() => Err(StartError::Stopped),
-        () = tokio::time::sleep(READY_WITHIN) => {
-            tracing::warn!("serving clients although the cluster has no leader yet");
-            Ok(())
+    let storage = match who {
+        Some((who, place)) => {
+            let node = config.storenode(who, place);
+            let store_urls = config.store_urls.clone();
+            Some(Storage::start(node, who, store_urls, sockets.storage, registry.clone()).await?)
         }
+        None => None,
+    };
+    let settings = front::Settings { gateway: &config.gateway, election_timeout: config.election_timeout };
+    let front = match (&storage, who) {
+        _ if !config.role.has_clients() => None,
+        (Some(storage), Some((who, _))) => Some(Front::of_member(who, storage.node(), &settings, &registry)?),
+        _ => Some(Front::apart(config.storenodes.clone(), &config.bootstrap.token, &settings, &registry)?),
+    };
+    let operations = match (&front, &storage) {
+        (Some(front), _) => front.operations().clone(),
+        (None, Some(storage)) => Operations::new(Arc::new(NodeCondition(Arc::clone(storage.node()))), registry)?,
+        (None, None) => unreachable!("every program has storage or clients"),
+    };
+    let operations = Server::start(sockets.operations, operations.routes(), Options::from(&config.gateway))?;
+    if let Some(storage) = &storage {
+        storage.publish().await?;
     }
+    let front = front.map(|front| front.serve(sockets.clients)).transpose()?;
+    Ok(Serving { storage, front, operations })
 }
 
-/// What this member tells the cluster of itself.
-fn myself(config: &storenode::config::Config) -> Member {
-    let founder = config.members.iter().find(|member| member.id == config.member_id).cloned().unwrap_or_default();
-    Member {
-        id: config.member_id,
-        name: config.name.clone(),
-        client_urls: config.client_urls.clone(),
-        format: Entry::FORMAT,
-        ..founder
+/// A storage node's condition.
+struct NodeCondition(Arc<Node>);
+
+impl Condition for NodeCondition {
+    fn health<'a>(&'a self, _: Option<&'a str>) -> Checking<'a> {
+        self.check(Check::Leader)
     }
-}
 
-type Service = Etcd<gateway::stack::Stack<Router>, WatchService>;
+    /// A node that cannot go on ends its process.
+    fn liveness(&self) -> &'static [Check] {
+        &[]
+    }
 
-fn etcd(
-    storenode: &storenode::config::Config,
-    gateway: &gateway::config::Config,
-    server_timeout: Duration,
-    node: &Arc<Node>,
-    registry: &Registry,
-) -> Result<Service, StartError> {
-    let store: Arc<dyn Store> = Arc::clone(node) as Arc<dyn Store>;
-    let router = Router::new(Arc::clone(&store));
-    let floor = Arc::clone(router.floor());
-    let identity = Identity { cluster: storenode.cluster_id, member: Some(storenode.member_id) };
-    let stack = stack(router, TelemetryLayer::new(registry, gateway.slow_request)?, server_timeout);
-    let hub = Arc::new(watch::Hub::new(store, floor));
-    let watch = WatchService::new(hub, identity, gateway);
-    Ok(Etcd::new(Caller::new(stack, identity, Arc::new(gateway.clone())), watch, registry)?)
+    fn readiness(&self) -> &'static [Check] {
+        &[Check::Leader, Check::NotDrained]
+    }
+
+    fn check(&self, check: Check) -> Checking<'_> {
+        let reason = match check {
+            Check::NotDrained if self.0.is_drained() => Some("drained: ready again after a restart"),
+            Check::Leader if self.0.status().leader.is_none() => Some("RAFT NO LEADER"),
+            _ => None,
+        };
+        Box::pin(std::future::ready(reason.map_or(Ok(()), |reason| Err(reason.to_owned()))))
+    }
 }
 
 impl Serving {
     /// Waits until a part cannot go on, and returns why.
     pub(crate) async fn failed(&mut self) -> String {
+        let node = async {
+            match &self.storage {
+                Some(storage) => storage.node().failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let front = async {
+            match &mut self.front {
+                Some(front) => front.ended().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            reason = self.node.failed() => reason,
-            _ = &mut self.server => "the listener ended".to_owned(),
+            reason = node => reason,
+            () = front => "the listener ended".to_owned(),
         }
     }
 
     /// Gives leadership away, stops accepting, drains, then stops the node.
     pub(crate) async fn stop(self) {
-        self.node.hand_over().await;
-        let _ = self.shutdown.send(());
-        // It ends when all is drained or the drain's own deadline has passed; a panic in it changes nothing here.
-        let _ = self.server.await;
-        let node = self.node;
-        let _ = tokio::task::spawn_blocking(move || node.stop()).await;
-        self.members.disconnect().await;
+        if let Some(storage) = &self.storage {
+            storage.node().hand_over().await;
+        }
+        if let Some(front) = self.front {
+            front.stop().await;
+        }
+        if let Some(storage) = self.storage {
+            storage.stop().await;
+        }
+        self.operations.stop().await;
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::duration;
 use crate::options::{self, Effect, OptionSpec};
+use crate::role::Role;
 use crate::urls::{self, Url};
 use crate::value::{self, Kind, ValueError};
 
@@ -88,12 +89,23 @@ pub(crate) struct Setting {
 /// Every option's value and where it comes from.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    role: Role,
     pub(crate) set: BTreeMap<&'static str, Setting>,
     /// What the operator should hear once the log is open.
     pub warnings: Vec<String>,
 }
 
 impl Settings {
+    /// No settings yet, of one program.
+    pub fn new(role: Role) -> Self {
+        Self { role, ..Self::default() }
+    }
+
+    /// Whose settings they are.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
     pub(crate) fn put(&mut self, name: &'static str, value: String, origin: Origin) {
         self.set.insert(name, Setting { value, origin });
     }
@@ -110,7 +122,7 @@ impl Settings {
                 let (value, origin) = (value.clone(), origin.clone());
                 return Err(OptionError::Choice { name: spec.name, value, origin, reason });
             }
-            let changed = !spec.kind.same(value, spec.default);
+            let changed = !spec.kind.same(value, spec.default_of(self.role));
             let option = origin.names(name);
             match spec.effect {
                 Effect::RefusedSecurity(promise) if changed => {
@@ -137,7 +149,7 @@ impl Settings {
 
     /// The value as text.
     pub fn text(&self, name: &str) -> &str {
-        self.lookup(name).unwrap_or_else(|| options::named(name).default)
+        self.lookup(name).unwrap_or_else(|| options::named(name).default_of(self.role))
     }
 
     /// Where the value comes from.
@@ -168,7 +180,7 @@ impl Settings {
     /// The value of a [`Kind::Duration`] for which 0 means the default.
     pub fn nonzero_duration(&self, name: &str) -> Duration {
         let value = self.duration(name);
-        let default = || duration::parse(options::named(name).default).expect(CHECKED);
+        let default = || duration::parse(options::named(name).default_of(self.role)).expect(CHECKED);
         if value.is_zero() { default() } else { value }
     }
 
@@ -188,7 +200,7 @@ impl Settings {
             Kind::Secret if self.is_set(spec.name) => "(hidden)".to_owned(),
             _ => format!("{:?}", self.text(spec.name)),
         };
-        options::all()
+        options::of(self.role)
             .filter(|spec| spec.allowed_in_files())
             .map(|spec| format!("{} = {}  # {}\n", spec.name, shown(spec), self.origin(spec.name)))
             .collect()

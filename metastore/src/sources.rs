@@ -11,6 +11,7 @@ use crate::environment::{self, EnvironmentError};
 use crate::files::{self, File, FileError, Format};
 use crate::flags::{self, FlagError};
 use crate::options::{self, Section};
+use crate::role::Role;
 use crate::settings::{Origin, Settings};
 
 /// Why a source cannot be read.
@@ -44,45 +45,49 @@ pub enum SourceError {
 }
 
 impl Settings {
-    /// Gathers all sources. `read` opens a file by its path.
+    /// Gathers all sources of one program. `read` opens a file by its path.
     ///
     /// # Errors
     /// The first thing in any source that is wrong. Words and refused options are not looked at:
     /// see [`Settings::check`].
     pub fn gather(
+        role: Role,
         arguments: &[String],
         variables: &BTreeMap<String, String>,
         read: impl Fn(&str) -> std::io::Result<String>,
     ) -> Result<Self, SourceError> {
-        let flags = flags::parse(arguments)?;
-        let mut from_flags = Self::default();
+        let flags = flags::parse(role, arguments)?;
+        let mut from_flags = Self::new(role);
         for flag in flags {
             from_flags.put(flag.name, flag.value, Origin::CommandLine(flag.typed));
         }
         if from_flags.boolean("help") || from_flags.boolean("version") {
             return Ok(from_flags);
         }
-        let environment = environment::parse(variables)?;
-        let mut from_environment = Self::default();
+        let environment = environment::parse(role, variables)?;
+        let mut from_environment = Self::new(role);
         for found in environment.values {
             from_environment.put(found.name, found.value, Origin::Environment(found.variable));
         }
         let file_name = |option| from_flags.lookup(option).or_else(|| from_environment.lookup(option));
         let etcd_file = file_name("config-file").filter(|path| !path.is_empty()).map(str::to_owned);
         let own_file = file_name("config").filter(|path| !path.is_empty()).map(str::to_owned);
-        let mut settings = Self::default();
+        let mut settings = Self::new(role);
         match (etcd_file, own_file) {
             (Some(_), Some(_)) => return Err(SourceError::TwoFiles),
             (Some(path), None) => {
-                settings.put_file(&path, load(Format::Etcd, &path, read)?);
+                settings.put_file(&path, load(role, Format::Etcd, &path, read)?);
                 settings.keep_program_options(&path, from_flags, from_environment);
                 return Ok(settings);
             }
-            (None, Some(path)) => settings.put_file(&path, load(Format::Product, &path, read)?),
+            (None, Some(path)) => settings.put_file(&path, load(role, Format::Product, &path, read)?),
             (None, None) => {}
         }
         for variable in environment.unknown {
             settings.warnings.push(format!("unrecognized environment variable {variable}"));
+        }
+        for variable in environment.others {
+            settings.warnings.push(format!("environment variable {variable} is for another program and is ignored"));
         }
         settings.shadow(from_environment);
         settings.shadow(from_flags);
@@ -124,8 +129,13 @@ impl Settings {
     }
 }
 
-fn load(format: Format, path: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Result<File, SourceError> {
+fn load(
+    role: Role,
+    format: Format,
+    path: &str,
+    read: impl Fn(&str) -> std::io::Result<String>,
+) -> Result<File, SourceError> {
     let text = read(path)
         .map_err(|error| SourceError::Open { path: path.to_owned(), reason: crate::system_reason(&error) })?;
-    files::parse(format, &text).map_err(|error| SourceError::File { path: path.to_owned(), error })
+    files::parse(role, format, &text).map_err(|error| SourceError::File { path: path.to_owned(), error })
 }

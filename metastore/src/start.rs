@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
-use crate::ports::{self, PortError};
+use crate::ports::{self, Listen, PortError};
+use crate::role::Role;
 use crate::serve::{self, Serving, Sockets};
+use crate::storage;
 
 /// Why a start is refused; each is one sentence that names the thing and the way out.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +39,7 @@ pub enum StartError {
 pub struct Running {
     serving: Serving,
     client_addresses: Vec<SocketAddr>,
-    data_dir: DataDir,
+    data_dir: Option<DataDir>,
 }
 
 /// Checks everything that can refuse a start, and starts.
@@ -45,20 +47,45 @@ pub struct Running {
 /// # Errors
 /// The first check that fails.
 pub async fn start(config: Config) -> Result<Running, StartError> {
+    let Config { listen, listen_gateways, listen_operations, .. } = &config;
     // Ports first: a refused start must not have founded a member.
-    let bound = ports::bind(&config.listen, config.sockets)?;
+    let mut warnings = config.warnings.clone();
+    let mut bind = |listen: &[Listen]| {
+        let bound = ports::bind(listen, config.sockets)?;
+        warnings.extend(bound.warnings);
+        Ok::<_, PortError>(bound.listeners)
+    };
+    let (clients, gateways, operations) = (bind(listen)?, bind(listen_gateways)?, bind(listen_operations)?);
     let (asked, others): (Vec<_>, Vec<_>) = config.listen_peers.iter().copied().partition(|listen| listen.asked);
-    let mut members = ports::bind(&asked, config.sockets)?.listeners;
-    let data_dir = DataDir::open(&config.data_dir, &config.bootstrap, config.engine.name())?;
-    if data_dir.myself().first_members.len() > 1 {
+    let mut peers = bind(&asked)?;
+    let data_dir = match config.role.has_storage() {
+        true => Some(DataDir::open(&config.data_dir, &config.bootstrap, config.engine.name())?),
+        false => None,
+    };
+    if data_dir.as_ref().is_some_and(|data_dir| data_dir.myself().first_members.len() > 1) {
         // Nobody asked for a port, but this member was founded with others.
-        members.extend(ports::bind(&others, config.sockets)?.listeners);
-        warn_of_plain_peers(&members);
+        peers.extend(bind(&others)?);
     }
-    for warning in config.warnings.iter().chain(data_dir.warnings()).chain(&bound.warnings) {
+    warnings.extend(data_dir.iter().flat_map(DataDir::warnings).cloned());
+    for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let client_addresses = bound.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    if config.role == Role::MetaStore {
+        warn_of_plain_peers(&peers, config.bootstrap.token_given);
+    }
+    let client_addresses = clients.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    log_start(&config, data_dir.as_ref());
+    let store = data_dir.as_ref().map(DataDir::store);
+    let who = data_dir.as_ref().map(DataDir::myself).zip(store.as_deref());
+    let sockets = Sockets { clients, storage: storage::Sockets { peers, gateways }, operations };
+    let serving = serve::serve(&config, who, sockets).await?;
+    Ok(Running { serving, client_addresses, data_dir })
+}
+
+fn log_start(config: &Config, data_dir: Option<&DataDir>) {
+    let Some(data_dir) = data_dir else {
+        return tracing::info!(storenodes = config.storenodes.join(","), "starting gateway");
+    };
     let myself = data_dir.myself();
     tracing::info!(
         name = myself.name,
@@ -67,17 +94,15 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         "data-dir" = %config.data_dir.display(),
         "starting member"
     );
-    let storenode = config.storenode(myself, &data_dir.store());
-    let sockets = Sockets { clients: bound.listeners, members };
-    let serving = serve::serve(storenode, data_dir.myself(), config.gateway, sockets).await?;
-    Ok(Running { serving, client_addresses, data_dir })
 }
 
 /// As etcd, members speak without encryption unless told otherwise; here that is said aloud.
-fn warn_of_plain_peers(listeners: &[TcpListener]) {
+fn warn_of_plain_peers(listeners: &[TcpListener], token_given: bool) {
     let mut addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
     if let Some(address) = addresses.find(|address| !address.ip().is_loopback()) {
-        tracing::warn!(%address, "other members are served without encryption: keep them on a network you trust");
+        let open =
+            if token_given { "" } else { ", and give it an --initial-cluster-token: whoever reaches it can write" };
+        tracing::warn!(%address, "members are served without encryption: keep them on a network you trust{open}");
     }
 }
 
@@ -87,9 +112,9 @@ impl Running {
         &self.client_addresses
     }
 
-    /// The storage node's own directory.
-    pub fn store(&self) -> PathBuf {
-        self.data_dir.store()
+    /// The storage node's own directory, if there is one.
+    pub fn store(&self) -> Option<PathBuf> {
+        self.data_dir.as_ref().map(DataDir::store)
     }
 
     /// Waits until a part cannot go on, and returns why.

@@ -5,9 +5,18 @@
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
+const PROGRAMS: [(&str, &str); 3] = [
+    ("metastore", env!("CARGO_BIN_EXE_metastore")),
+    ("storenode", env!("CARGO_BIN_EXE_storenode")),
+    ("gateway", env!("CARGO_BIN_EXE_gateway")),
+];
+
+fn run(path: &str, arguments: &[&str]) -> Output {
+    Command::new(path).args(arguments).env_clear().env("RUST_BACKTRACE", "1").output().unwrap()
+}
+
 fn metastore(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_metastore"));
-    command.args(arguments).env_clear().env("RUST_BACKTRACE", "1").output().unwrap()
+    run(PROGRAMS[0].1, arguments)
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -32,6 +41,18 @@ fn help_goes_to_stdout() {
         let output = metastore(&[flag]);
         assert_eq!(output.status.code(), Some(0));
         assert!(text(&output.stdout).contains("--initial-cluster-token 'etcd-cluster'"));
+    }
+}
+
+#[test]
+fn every_program_explains_itself() {
+    for (name, path) in PROGRAMS {
+        let help = run(path, &["--help"]);
+        assert_eq!(help.status.code(), Some(0));
+        assert!(text(&help.stdout).starts_with(&format!("Usage:\n\n  {name} ")), "{}", text(&help.stdout));
+        assert_eq!(run(path, &["--version"]).stdout, metastore(&["--version"]).stdout);
+        let has_data = text(&run(path, &["--print-config"]).stdout).contains("data-dir = ");
+        assert_eq!(has_data, name != "gateway");
     }
 }
 

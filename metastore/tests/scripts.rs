@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use metastore::config::Config;
 use metastore::options;
+use metastore::role::Role;
 use metastore::settings::Settings;
 use metastore::sources::SourceError;
 
@@ -47,7 +48,7 @@ impl Runner {
     /// Gathers and checks, and shows what `show` makes of the settings or why they are refused.
     fn gather(&self, flags: &[String], show: fn(&Settings) -> String) -> String {
         let read = |path: &str| self.files.get(path).cloned().ok_or_else(|| io::Error::from_raw_os_error(2));
-        let mut settings = match Settings::gather(flags, &self.variables, read) {
+        let mut settings = match Settings::gather(Role::MetaStore, flags, &self.variables, read) {
             Ok(settings) => settings,
             Err(SourceError::Flag(error)) => return format!("exit {}: {error}\n", error.exit_code()),
             Err(error) => return format!("exit 1: {error}\n"),

@@ -12,10 +12,11 @@ mod node;
 mod raft;
 mod rpc;
 pub mod state;
+pub mod verify;
 pub mod watch;
 
 pub use node::{Node, Passes, StartError, Surroundings, Tuning};
 pub use raft::log_stage::{Delay, LogPlace};
 pub use raft::transport::{Introduction, NoPeers, PeerMessage, Peers, Recipient, Transport};
 pub use rpc::admission::Admission;
-pub use rpc::{peer, server};
+pub use rpc::{admin, peer, server, service};

@@ -1,15 +1,17 @@
 //! One storage node: recovered from its directory, driven by its own thread, asked through [`Store`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use internal_proto::{
-    Answer, Barrier, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder, Store, WatchLink, Write,
+    Answer, Barrier, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder, Standing,
+    StatusResponse, Store, WatchLink, Write,
 };
 use parking_lot::Mutex;
 use prometheus::Registry;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::background::{Background, LOG_BYTES_BETWEEN_CHECKPOINTS, Pacing, Place, Threads};
 use crate::config::Config;
@@ -37,6 +39,8 @@ pub struct Node {
     hub: Arc<Hub>,
     settle: Settle,
     driver: Mutex<Option<JoinHandle<()>>>,
+    /// It was asked to make way.
+    drained: AtomicBool,
 }
 
 /// Why a node cannot start: a sentence that names the thing and the way out.
@@ -154,7 +158,10 @@ impl Node {
         let quota_bytes = config.quota_bytes;
         let query = Query { reader, shared: Arc::clone(&shared), lessor, clock, quota_bytes };
         let settle = Settle { min_ttl: config.min_lease_seconds() };
-        Ok((Self { inbox, shared, query, hub, settle, driver: Mutex::default() }, driver))
+        Ok((
+            Self { inbox, shared, query, hub, settle, driver: Mutex::default(), drained: AtomicBool::default() },
+            driver,
+        ))
     }
 
     /// Writes this member's own record, so that clients can find it. Repeated until a leader takes it: this node, or
@@ -200,6 +207,24 @@ impl Node {
             // The sender is dropped when it is over.
             let _ = over.await;
         }
+    }
+
+    /// As [`Node::hand_over`], and from now on the node says that it is drained.
+    pub async fn drain(&self) {
+        self.drained.store(true, Ordering::Relaxed);
+        self.hand_over().await;
+    }
+
+    /// Whether the node was asked to make way since it started.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Relaxed)
+    }
+
+    /// The node's own state.
+    #[must_use]
+    pub fn status(&self) -> StatusResponse {
+        self.query.status()
     }
 
     /// Reads of the applied state.
@@ -306,5 +331,9 @@ impl Store for Node {
 
     fn watch(&self) -> WatchLink {
         self.hub.link()
+    }
+
+    fn standing(&self) -> watch::Receiver<Standing> {
+        self.shared.watch_standing()
     }
 }

@@ -15,6 +15,10 @@ pub enum Program {
     Etcd,
     /// This repository's `metastore`.
     MetaStore,
+    /// This repository's `storenode`, beside `metastore`.
+    StoreNode,
+    /// This repository's `gateway`, beside `metastore`.
+    Gateway,
 }
 
 impl Program {
@@ -28,6 +32,7 @@ impl Program {
         match self {
             Self::Etcd => requirement::etcd().expect("the suite has asked for etcd before it starts one"),
             Self::MetaStore => product(),
+            Self::StoreNode | Self::Gateway => beside_product(self.name()),
         }
     }
 
@@ -37,6 +42,8 @@ impl Program {
         match self {
             Self::Etcd => "etcd",
             Self::MetaStore => "metastore",
+            Self::StoreNode => "storenode",
+            Self::Gateway => "gateway",
         }
     }
 }
@@ -55,6 +62,12 @@ pub fn amount(short: usize, long: usize) -> usize {
 
 fn product() -> PathBuf {
     let path = env::var_os("METASTORE_BIN").map_or_else(|| target().join("release/metastore"), PathBuf::from);
+    assert!(path.exists(), "{} does not exist; build it: cargo build --release -p metastore", path.display());
+    path
+}
+
+fn beside_product(name: &str) -> PathBuf {
+    let path = product().with_file_name(name);
     assert!(path.exists(), "{} does not exist; build it: cargo build --release -p metastore", path.display());
     path
 }

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod checker;
+pub mod follow;
 pub mod load;
 pub mod model;
 

@@ -107,6 +107,16 @@ impl Server {
         Ok(Self { program, arguments, directory, client, disk: None, child: None })
     }
 
+    /// A program that was never started, of all these arguments; healthy when `probed` says so. `--data-dir` is added
+    /// where it holds data.
+    pub(crate) fn assemble(program: Program, probed: SocketAddr, mut arguments: Vec<String>) -> io::Result<Self> {
+        let directory = TempDir::with_prefix(program.name())?;
+        if program != Program::Gateway {
+            arguments.push(format!("--data-dir={}", directory.path().join("data").display()));
+        }
+        Ok(Self { program, arguments, directory, client: probed, disk: None, child: None })
+    }
+
     /// A server of the same flags that was never started, with a directory and a client port of its own.
     pub(crate) fn twin(&self) -> io::Result<Self> {
         let (directory, client) = (TempDir::with_prefix(self.program.name())?, free_port()?);
@@ -130,6 +140,14 @@ impl Server {
     /// When it ends or does not serve in time; with the tail of its log.
     pub async fn restart(&mut self) -> Result<(), StartFailure> {
         self.spawn().map_err(|error| StartFailure(error.to_string()))?;
+        self.ready().await
+    }
+
+    /// Waits until the process, which was started, serves.
+    ///
+    /// # Errors
+    /// When it ends or does not serve in time; with the tail of its log.
+    pub(crate) async fn ready(&mut self) -> Result<(), StartFailure> {
         let deadline = Instant::now() + READY_WITHIN;
         while Instant::now() < deadline {
             if let Some(status) = self.exited() {

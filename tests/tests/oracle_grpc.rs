@@ -5,6 +5,7 @@ use futures_util::StreamExt as _;
 use proto::etcdserverpb::{PutRequest, RangeRequest};
 use tests::binary::{Program, amount, etcd_stands_in};
 use tests::client::Client;
+use tests::deployment::{Deployment, Form};
 use tests::oracle::crowd;
 use tests::oracle::generator::{Generator, KeySpace};
 use tests::oracle::operation::Operation;
@@ -17,6 +18,9 @@ use tonic::Code;
 /// The operations of one pair of fresh servers: short enough to be shortened further, long enough for history.
 const PER_SEED: usize = 2_500;
 const FIRST_SEED: u64 = 1;
+/// What stands in for several machines is slower: it gets fewer and shorter ones.
+const PER_SEED_OF_CLUSTERS: usize = 1_000;
+const SEEDS_OF_CLUSTERS: usize = 4;
 /// Mostly a comparison waits for answers, or for etcd to bring its watches up to date.
 const AT_ONCE: usize = 2;
 
@@ -25,7 +29,28 @@ async fn generated_operations_have_etcds_answers() {
     if requirement::etcd().is_none() {
         return;
     }
-    let runs = (FIRST_SEED..).take(amount(2, 42)).map(|seed| tokio::spawn(run(seed)));
+    agree(Form::Alone(Program::MetaStore), amount(2, 42)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_members_have_etcds_answers() {
+    if requirement::etcd().is_none() || etcd_stands_in() {
+        return;
+    }
+    agree(Form::Members, amount(1, SEEDS_OF_CLUSTERS)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_before_storage_nodes_have_etcds_answers() {
+    if requirement::etcd().is_none() || etcd_stands_in() {
+        return;
+    }
+    agree(Form::Split, amount(1, SEEDS_OF_CLUSTERS)).await;
+}
+
+/// Runs so many seeds.
+async fn agree(form: Form, seeds: usize) {
+    let runs = (FIRST_SEED..).take(seeds).map(|seed| tokio::spawn(run(form, seed)));
     let mut ended = futures_util::stream::iter(runs).buffer_unordered(AT_ONCE);
     while let Some(result) = ended.next().await {
         if let Err(report) = result.unwrap() {
@@ -34,12 +59,13 @@ async fn generated_operations_have_etcds_answers() {
     }
 }
 
-async fn run(seed: u64) -> Result<(), String> {
+async fn run(form: Form, seed: u64) -> Result<(), String> {
     let mut generator = Generator::new(seed, KeySpace::whole());
-    let mut operations: Vec<Operation> = (0..PER_SEED).map(|_| generator.operation()).collect();
+    let count = if form == Form::Alone(Program::MetaStore) { PER_SEED } else { PER_SEED_OF_CLUSTERS };
+    let mut operations: Vec<Operation> = (0..count).map(|_| generator.operation()).collect();
     operations.extend(Generator::inspection());
-    let result = shrink::check(Program::MetaStore, None, &operations).await;
-    result.map_err(|report| format!("seed {seed}: {report}"))
+    let result = shrink::check(form, None, &operations).await;
+    result.map_err(|report| format!("{form:?}, seed {seed}: {report}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,18 +73,24 @@ async fn many_clients_at_once_are_told_the_same_by_both() {
     if requirement::etcd().is_none() {
         return;
     }
-    let length = amount(100, 2_000);
+    crowds_agree(Form::Alone(Program::MetaStore), amount(100, 2_000)).await;
+    if !etcd_stands_in() {
+        crowds_agree(Form::Split, amount(50, 500)).await;
+    }
+}
+
+async fn crowds_agree(form: Form, length: usize) {
     for clients in [2, 16] {
         let etcd = Server::start(Program::Etcd, &["--unsafe-no-fsync"]).await.unwrap();
-        let product = Server::start(Program::MetaStore, &[]).await.unwrap();
+        let product = Deployment::start(form, &[]).await.unwrap();
         let seed = clients as u64;
-        let left = crowd::run(&etcd, seed, clients, length).await.unwrap();
-        let right = crowd::run(&product, seed, clients, length).await.unwrap();
+        let left = crowd::run(etcd.client(), seed, clients, length).await.unwrap();
+        let right = crowd::run(product.client(), seed, clients, length).await.unwrap();
         assert_eq!(left.len(), clients);
         assert_eq!(crowd::difference(&left, &right), None);
         // A comparison of other sequences differs: the answers are really looked at.
         if clients == 2 {
-            let other = crowd::run(&product, seed + 100, clients, length).await.unwrap();
+            let other = crowd::run(product.client(), seed + 100, clients, length).await.unwrap();
             assert!(crowd::difference(&left, &other).is_some());
         }
     }

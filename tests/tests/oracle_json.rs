@@ -158,7 +158,9 @@ async fn without_the_json_api_its_routes_are_unknown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_for_probes() {
     let Some(mut both) = Both::start().await else { return };
-    for path in ["/health", "/health?serializable=true", "/version"] {
+    let probes = ["/livez", "/readyz", "/livez?verbose", "/livez/serializable_read", "/readyz/linearizable_read"];
+    let pages = ["/health", "/health?serializable=true", "/version", "/readyz/nothing", "/readyz/"];
+    for path in probes.into_iter().chain(pages) {
         for method in ["GET", "POST", "PUT"] {
             both.compare(&Call { method, path: path.to_owned(), body: "".into() }).await;
         }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use tests::binary::Program;
+use tests::deployment::Form;
 use tests::oracle::fault::Fault;
 use tests::oracle::generator::{Generator, KeySpace};
 use tests::oracle::operation::Operation;
@@ -24,7 +25,7 @@ async fn every_planted_difference_is_found() {
         return;
     }
     for fault in Fault::ALL {
-        let mut pair = Pair::start(Program::Etcd, Some(fault)).await.unwrap();
+        let mut pair = Pair::start(Form::Alone(Program::Etcd), Some(fault)).await.unwrap();
         pair.hurry();
         let found = pair.run(&operations()).await;
         assert!(found.is_err(), "{fault:?} was not found");
@@ -36,7 +37,7 @@ async fn a_difference_is_shortened_to_the_operations_that_show_it() {
     if requirement::etcd().is_none() {
         return;
     }
-    let report = shrink::check(Program::Etcd, Some(Fault::OtherText), &operations()).await.unwrap_err();
+    let report = shrink::check(Form::Alone(Program::Etcd), Some(Fault::OtherText), &operations()).await.unwrap_err();
     assert!(report.contains("shortened to 1 operations"), "{report}");
     assert!(report.contains("duplicated key given"), "{report}");
 }

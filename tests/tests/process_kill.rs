@@ -4,16 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use internal_proto::{Event, EventKind};
-use proto::etcdserverpb::watch_request::RequestUnion;
-use proto::etcdserverpb::{CompactionRequest, LeaseTimeToLiveRequest, RangeRequest, WatchCreateRequest, WatchRequest};
+use proto::etcdserverpb::{CompactionRequest, LeaseTimeToLiveRequest, RangeRequest};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tests::binary::{Program, amount};
 use tests::client::Client;
 use tests::history::load::{self, Record};
 use tests::history::model::{self, Version};
-use tests::history::{Change, checker};
+use tests::history::{Change, checker, follow};
 use tests::process::Server;
 use tonic::{Code, Status};
 
@@ -39,8 +37,8 @@ async fn acknowledged_writes_survive_kills() {
 
         let client = Client::connect(server.client()).await.unwrap();
         let next = changes.last().map_or(2, |change| change.revision + 1);
-        let current = current(&client).await;
-        changes.extend(history(&client, next, current).await);
+        let current = follow::current(&client).await.unwrap();
+        changes.extend(follow::changes(&client, next, current).await.unwrap());
         checker::check(&record.writes.lock(), &changes, current).unwrap_or_else(|found| panic!("life {life}: {found}"));
         for _ in 0..SAMPLES {
             let revision = random.random_range(compacted..=current);
@@ -61,44 +59,7 @@ async fn acknowledged_writes_survive_kills() {
     let end = changes.last().unwrap().revision;
     // A compaction leaves of the revision itself what is still alive.
     let kept: Vec<Change> = changes.into_iter().filter(|change| change.revision > compacted).collect();
-    assert_eq!(history(&client, compacted + 1, end).await, kept, "the past has changed");
-}
-
-async fn current(client: &Client) -> i64 {
-    let request = RangeRequest { key: b"none".as_slice().into(), ..RangeRequest::default() };
-    client.kv.clone().range(request).await.unwrap().into_inner().header.unwrap().revision
-}
-
-/// All changes from a revision through another.
-async fn history(client: &Client, from: i64, through: i64) -> Vec<Change> {
-    let mut changes = Vec::new();
-    if from > through {
-        return changes;
-    }
-    let everything: bytes::Bytes = vec![0].into();
-    let create = WatchCreateRequest {
-        key: everything.clone(),
-        range_end: everything,
-        start_revision: from,
-        ..WatchCreateRequest::default()
-    };
-    let request = WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
-    // The request stream stays open, or the watch would end.
-    let requests = futures_util::StreamExt::chain(tokio_stream::once(request), tokio_stream::pending());
-    let mut responses = client.watch.clone().watch(requests).await.unwrap().into_inner();
-    while changes.last().is_none_or(|change: &Change| change.revision < through) {
-        let response = responses.message().await.unwrap().unwrap();
-        assert!(!response.canceled, "{response:?}");
-        changes.extend(response.events.iter().map(change));
-    }
-    changes
-}
-
-fn change(event: &Event) -> Change {
-    let fields = event.kv.fields();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let value = (event.kind == EventKind::Put).then(|| text(fields.value));
-    Change { revision: fields.mod_revision.0, key: text(fields.key), value }
+    assert_eq!(follow::changes(&client, compacted + 1, end).await.unwrap(), kept, "the past has changed");
 }
 
 async fn keys(client: &Client, revision: i64) -> Result<BTreeMap<String, Version>, Status> {

@@ -1,8 +1,11 @@
 //! What clients speak, translated into calls and back.
 //!
 //! ```text
-//!  listener ──HTTP──► etcd   gRPC, JSON, /health, /version, /metrics
+//!  listener ──HTTP──┬► etcd         gRPC, JSON, /version
+//!                   └► operations   /health, /readyz, /livez, /metrics: on the client port, or one of their own
 //! ```
 
 pub mod etcd;
 pub mod listener;
+pub mod operations;
+pub mod probes;

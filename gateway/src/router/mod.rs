@@ -1,17 +1,25 @@
 //! Where a call goes: the innermost service of the stack.
 //!
 //! ```text
-//!  Write         ─► pipeline ─► the leader's log
-//!  Linearizable  ─► barrier from the leader ─► a node that has applied it
-//!  Serializable  ─► a node, as it is
+//!  Write         ─► pipeline ─► the leader's log                    numbered, where an answer can be lost on the way
+//!  Linearizable  ─► barrier from the leader ─► a node that has applied it: the own one
+//!  Serializable  ─► a node, as it is: the own one
 //!  Leader        ─► the leader's own state
 //! ```
 //!
-//! Invariants: no answer is older than what this gateway has shown before (`floor`); a write whose outcome is unknown
-//! is never sent again, one that a node refused unlogged is.
+//! Invariants: no answer is older than what this gateway has shown before (`floor`), no linearizable one older than an
+//! acknowledged write; a write whose outcome is unknown is sent again only under its own number.
 
+mod connection;
 mod floor;
+mod membership;
+mod nodes;
 mod pipeline;
+mod read;
+mod seeds;
+mod session;
+mod topology;
+mod write;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,12 +27,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use internal_proto::{Answer, AuthRevision, Command, Error, Freshness, LogIndex, Operation, Request, Route, Store};
+use internal_proto::{Answer, Error, LogIndex, Request, Route};
 
+pub use connection::Introduction;
 pub use floor::Floor;
+pub use membership::follow_members;
+pub use nodes::Nodes;
+pub use seeds::follow_seeds;
 
 use crate::call::Call;
-use pipeline::Pipeline;
+use session::Session;
 
 /// How long a call waits before it asks again who leads: an election takes about a hundred times as long.
 const LEADER_RETRY: Duration = Duration::from_millis(10);
@@ -32,16 +44,21 @@ const LEADER_RETRY: Duration = Duration::from_millis(10);
 /// Sends calls to storage nodes.
 #[derive(Clone)]
 pub struct Router {
-    store: Arc<dyn Store>,
-    pipeline: Arc<Pipeline>,
+    nodes: Arc<Nodes>,
     floor: Arc<Floor>,
+    session: Arc<Session>,
+    /// How long a numbered write is tried.
+    write_timeout: Duration,
 }
 
 impl Router {
-    /// A router to one storage node.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        let pipeline = Arc::new(Pipeline::new(Arc::clone(&store)));
-        Self { store, pipeline, floor: Arc::default() }
+    /// A router to some storage nodes. `server_timeout` is what the deadline layer allows a call.
+    #[must_use]
+    pub fn new(nodes: Arc<Nodes>, server_timeout: Duration) -> Self {
+        /// The router knows better than the deadline layer why a write got no answer, so it is a little earlier.
+        const EARLIER: Duration = Duration::from_millis(20);
+        let write_timeout = server_timeout.saturating_sub(EARLIER);
+        Self { nodes, floor: Arc::default(), session: Arc::default(), write_timeout }
     }
 
     /// The highest revision that this gateway has shown.
@@ -58,49 +75,11 @@ impl Router {
         let answer = match request.route() {
             Route::Write => self.write(request).await,
             Route::Linearizable => self.read_linearizable(request).await,
-            Route::Serializable => self.query(request, LogIndex::default()).await,
+            Route::Serializable => self.read(request, LogIndex::default()).await,
             Route::Leader => self.ask_leader(request).await,
         }?;
         self.floor.raise(answer.stamp.revision);
         Ok(answer)
-    }
-
-    async fn write(&self, request: Request) -> Result<Answer, Error> {
-        let operation = operation(request);
-        loop {
-            // A clone of a command only counts references: a refused write can be sent again.
-            let command = Command { origin: None, auth: AuthRevision::default(), operation: operation.clone() };
-            match self.pipeline.send(command).await {
-                Err(Error::NotLeader { .. } | Error::NoLeader) => tokio::time::sleep(LEADER_RETRY).await,
-                answer => return answer,
-            }
-        }
-    }
-
-    async fn read_linearizable(&self, request: Request) -> Result<Answer, Error> {
-        loop {
-            match self.store.barrier().await {
-                Ok(barrier) => return self.query(request, barrier.index).await,
-                Err(Error::NotLeader { .. } | Error::NoLeader | Error::LeaderChanged) => {
-                    tokio::time::sleep(LEADER_RETRY).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn ask_leader(&self, request: Request) -> Result<Answer, Error> {
-        loop {
-            match self.read_linearizable(request.clone()).await {
-                Err(Error::NotLeader { .. } | Error::NoLeader) => tokio::time::sleep(LEADER_RETRY).await,
-                answer => return answer,
-            }
-        }
-    }
-
-    async fn query(&self, request: Request, applied: LogIndex) -> Result<Answer, Error> {
-        let freshness = Freshness { applied, revision: self.floor.get() };
-        self.store.query(request, freshness).await
     }
 }
 
@@ -119,15 +98,6 @@ impl tower::Service<Call> for Router {
     }
 }
 
-/// The logged form of a request whose route is `Write`.
-fn operation(request: Request) -> Operation {
-    match request {
-        Request::Put(put) => Operation::Put(put),
-        Request::DeleteRange(delete) => Operation::DeleteRange(delete),
-        Request::Txn(txn) => Operation::Txn(txn),
-        Request::Compact(compact) => Operation::Compact(compact),
-        Request::LeaseGrant(grant) => Operation::LeaseGrant(grant),
-        Request::LeaseRevoke(id) => Operation::LeaseRevoke(id),
-        read => unreachable!("{} is no write", read.name()),
-    }
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

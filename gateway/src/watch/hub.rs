@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use internal_proto::{MemberId, Revision, Stamp, Store, Term};
+use internal_proto::{MemberId, Revision, Stamp, Term};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -14,7 +14,7 @@ use super::feeds::MAX_OWN;
 use super::state::State;
 use super::stream::{Step, Stream};
 use super::upstream;
-use crate::router::Floor;
+use crate::router::{Floor, Nodes};
 
 /// All watches of this gateway.
 pub struct Hub {
@@ -56,17 +56,17 @@ pub struct Counts {
 }
 
 impl Hub {
-    /// A hub over a store. Must be called within a tokio runtime; the hub's task ends with the hub.
+    /// A hub over storage nodes. Must be called within a tokio runtime; the hub's task ends with the hub.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, floor: Arc<Floor>) -> Self {
-        Self::with_own_feeds(store, floor, MAX_OWN)
+    pub fn new(nodes: Arc<Nodes>, floor: Arc<Floor>) -> Self {
+        Self::with_own_feeds(nodes, floor, MAX_OWN)
     }
 
     /// As [`Hub::new`]; so many ranges at most get a feed of their own from the node, the ranges beyond share one.
     #[must_use]
-    pub fn with_own_feeds(store: Arc<dyn Store>, floor: Arc<Floor>, max_own: usize) -> Self {
+    pub fn with_own_feeds(nodes: Arc<Nodes>, floor: Arc<Floor>, max_own: usize) -> Self {
         let shared = Arc::new(Shared::new(floor, max_own));
-        let upstream = tokio::spawn(upstream::run(store, Arc::clone(&shared)));
+        let upstream = tokio::spawn(upstream::run(nodes, Arc::clone(&shared)));
         Self { shared, upstream }
     }
 

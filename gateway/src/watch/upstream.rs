@@ -1,18 +1,19 @@
 //! The hub's task: holds the link to a node, and opens the next one when it drops.
 //!
 //! ```text
-//!  link ──drops──► resume: feeds from where they are complete, pages and Now again ──► next link
+//!  link ──drops──► resume: feeds from where they are complete, pages and Now again ──► next link, to any node
 //! ```
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use internal_proto::{Revision, Store, WatchBatch, WatchLink};
+use internal_proto::{Revision, WatchBatch, WatchLink};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::hub::Shared;
 use super::state::Received;
+use crate::router::Nodes;
 
 /// Between the end of a link and the next one: short beside an election, long beside a failed call.
 const RECONNECT_DELAY: Duration = Duration::from_millis(20);
@@ -24,9 +25,9 @@ const FLOOR_RETRY: Duration = Duration::from_millis(10);
 const IDLE_COMMANDS: usize = 1024;
 
 /// Serves the hub until its task is aborted.
-pub(super) async fn run(store: Arc<dyn Store>, shared: Arc<Shared>) {
+pub(super) async fn run(nodes: Arc<Nodes>, shared: Arc<Shared>) {
     loop {
-        let mut link = store.watch();
+        let mut link = nodes.watch().await;
         shared.state.lock().resume();
         let mut upstream = Upstream { shared: &shared, impatient_at: None, retry_at: None };
         while upstream.step(&mut link).await.is_some() {}

@@ -47,7 +47,7 @@ impl Server {
         let registry = Registry::new();
         let telemetry = TelemetryLayer::new(&registry, Duration::from_millis(300)).unwrap();
         let stack = stack(Store::default(), telemetry, Duration::from_secs(7));
-        let identity = Identity { cluster: ClusterId(1), member: Some(MemberId(2)) };
+        let identity = Identity::member(ClusterId(1), MemberId(2));
         let caller = Caller::new(stack, identity, Arc::new(Config::default()));
         let service = Etcd::new(caller, NoWatches, &registry).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -2,10 +2,11 @@
 
 use super::Effect::{Later, NoMeaning, RefusedCluster, RefusedSecurity};
 use super::{Family, OptionSpec, Section};
+use crate::role::{EVERY, STORAGE};
 use crate::value::Kind;
 
 const fn cluster(name: &'static str, kind: Kind, default: &'static str) -> OptionSpec {
-    OptionSpec::new(Family::Etcd, Section::Clustering, name, kind).default(default)
+    OptionSpec::new(Family::Etcd, Section::Clustering, name, kind).default(default).roles(STORAGE)
 }
 
 /// Only read by discovery, which is refused as soon as it is asked for.
@@ -23,7 +24,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         .doc("Whether to found a cluster (new) or to join one (existing); ignored on a restart."),
     cluster("initial-cluster-token", Kind::Text, "etcd-cluster")
         .path("cluster_id")
-        .doc("Sets clusters apart that would otherwise look the same."),
+        .roles(EVERY)
+        .doc("Sets clusters apart, and is the secret that members and gateways know each other by."),
     cluster("advertise-client-urls", Kind::Urls, "http://localhost:2379")
         .doc("Where clients are told to find this member."),
     cluster("discovery-token", Kind::Text, "")

@@ -2,14 +2,15 @@
 
 use super::Effect::{Later, NoMeaning};
 use super::{Family, OptionSpec, Section};
+use crate::role::{CLIENTS, STORAGE};
 use crate::value::Kind;
 
 const fn feature(name: &'static str, kind: Kind, default: &'static str) -> OptionSpec {
-    OptionSpec::new(Family::Etcd, Section::Features, name, kind).default(default)
+    OptionSpec::new(Family::Etcd, Section::Features, name, kind).default(default).roles(STORAGE)
 }
 
 const fn dangerous(name: &'static str) -> OptionSpec {
-    OptionSpec::new(Family::Etcd, Section::Unsafe, name, Kind::Bool).default("false")
+    OptionSpec::new(Family::Etcd, Section::Unsafe, name, Kind::Bool).default("false").roles(STORAGE)
 }
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
@@ -28,6 +29,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         .effect(Later)
         .doc("Pause between two steps of a compaction."),
     feature("watch-progress-notify-interval", Kind::Duration, "10m")
+        .roles(CLIENTS)
         .doc("How often a quiet watch that asked for it hears of progress."),
     feature("warning-apply-duration", Kind::Duration, "100ms")
         .effect(Later)

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Invariants: a name, alias, environment name or file path belongs to one row; every default is a
-//! valid value of its row's kind; only rows with [`Effect::Works`] change what the program does.
+//! valid value of its row's kind; a program takes its own rows only; only rows with
+//! [`Effect::Works`] change what it does.
 
 mod clustering;
 mod durability;
@@ -20,6 +21,7 @@ mod product;
 mod retired;
 mod security;
 
+use crate::role::{EVERY, Role};
 use crate::value::Kind;
 
 /// Whose vocabulary an option belongs to; decides its environment names and files.
@@ -77,7 +79,7 @@ pub enum Section {
 }
 
 /// One row of the table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OptionSpec {
     /// The flag without dashes.
     pub name: &'static str,
@@ -97,6 +99,10 @@ pub struct OptionSpec {
     pub kind: Kind,
     /// The value when nothing sets it.
     pub default: &'static str,
+    /// The programs that have it.
+    pub roles: &'static [Role],
+    /// The value when nothing sets it, in a program that differs from the others.
+    pub own_defaults: &'static [(Role, &'static str)],
     /// What setting it does.
     pub effect: Effect,
     /// One line for people.
@@ -115,6 +121,8 @@ impl OptionSpec {
             etcd_path: "",
             kind,
             default: "",
+            roles: EVERY,
+            own_defaults: &[],
             effect: Effect::Works,
             doc: "",
         }
@@ -122,6 +130,16 @@ impl OptionSpec {
 
     const fn default(mut self, default: &'static str) -> Self {
         self.default = default;
+        self
+    }
+
+    const fn roles(mut self, roles: &'static [Role]) -> Self {
+        self.roles = roles;
+        self
+    }
+
+    const fn own_defaults(mut self, defaults: &'static [(Role, &'static str)]) -> Self {
+        self.own_defaults = defaults;
         self
     }
 
@@ -160,6 +178,17 @@ impl OptionSpec {
         self
     }
 
+    /// Whether a program has it.
+    pub fn is_of(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// The value in a program when nothing sets it.
+    pub fn default_of(&self, role: Role) -> &'static str {
+        let own = self.own_defaults.iter().find(|(of, _)| *of == role);
+        own.map_or(self.default, |(_, default)| default)
+    }
+
     /// The environment variables that set it, the strongest first.
     pub fn environment_names(&self) -> Vec<String> {
         let upper = self.name.to_ascii_uppercase().replace('-', "_");
@@ -189,6 +218,11 @@ impl OptionSpec {
     pub fn allowed_in_files(&self) -> bool {
         self.section != Section::Program && self.section != Section::Retired
     }
+}
+
+/// The rows of one program, in the order of `--help`.
+pub fn of(role: Role) -> impl Iterator<Item = &'static OptionSpec> {
+    all().filter(move |spec| spec.is_of(role))
 }
 
 /// Every row, in the order of `--help`.

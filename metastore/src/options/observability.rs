@@ -2,6 +2,7 @@
 
 use super::Effect::{Later, NoMeaning};
 use super::{Family, OptionSpec, Section};
+use crate::role::{CLIENTS, Role};
 use crate::value::Kind;
 
 const fn monitoring(name: &'static str, kind: Kind, default: &'static str) -> OptionSpec {
@@ -21,8 +22,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         .effect(Later)
         .doc("Whether metrics include a histogram per RPC."),
     monitoring("listen-metrics-urls", Kind::Urls, "")
-        .effect(Later)
-        .doc("Where to serve /metrics and /health besides the client URLs."),
+        .own_defaults(&[(Role::Gateway, "http://127.0.0.1:9090"), (Role::StoreNode, "http://127.0.0.1:9091")])
+        .doc("Where to serve /metrics, /health, /readyz and /livez besides the client URLs."),
     monitoring("enable-distributed-tracing", Kind::Bool, "false")
         .effect(Later)
         .doc("Send traces to an OpenTelemetry collector."),
@@ -46,5 +47,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     logging("log-rotation-config-json", Kind::Text, ROTATION).effect(Later).doc("How to rotate the log file."),
     logging("warning-unary-request-duration", Kind::Duration, "300ms")
         .path("monitoring.slow_request_threshold")
+        .roles(CLIENTS)
         .doc("A unary request that takes longer is logged."),
 ];

@@ -2,6 +2,7 @@
 
 use super::Effect::{Later, RefusedSecurity};
 use super::{Family, OptionSpec, Section};
+use crate::role::CLIENTS;
 use crate::value::Kind;
 
 const CLIENT_TLS: &str = "TLS for clients";
@@ -21,7 +22,7 @@ const fn row(
 }
 
 const fn client(name: &'static str, path: &'static str, kind: Kind) -> OptionSpec {
-    row(Section::Security, name, path, kind, kind.empty(), CLIENT_TLS)
+    row(Section::Security, name, path, kind, kind.empty(), CLIENT_TLS).roles(CLIENTS)
 }
 
 const fn peer(name: &'static str, path: &'static str, kind: Kind) -> OptionSpec {
@@ -29,7 +30,7 @@ const fn peer(name: &'static str, path: &'static str, kind: Kind) -> OptionSpec 
 }
 
 const fn origins(name: &'static str, kind: Kind) -> OptionSpec {
-    row(Section::Security, name, "", kind, "*", ORIGINS)
+    row(Section::Security, name, "", kind, "*", ORIGINS).roles(CLIENTS)
 }
 
 const fn auth(name: &'static str, kind: Kind, default: &'static str) -> OptionSpec {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   log, checkpoints ──► dyn Files ──┬─► Disk        the operating system's files
-//!                                    └─► PowerLoss   in memory; forgets what was not synced
+//!                                    ├─► PowerLoss   in memory; forgets what was not synced
+//!                                    └─► ReadOnly    the operating system's, left as they are
 //! ```
 //!
 //! Invariants a user of the traits relies on, and nothing more:
@@ -14,6 +15,7 @@
 pub mod disk;
 mod error;
 pub mod power_loss;
+pub mod read_only;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -27,6 +29,7 @@ pub use disk::Disk;
 pub(crate) use error::Attempt;
 pub use error::FileError;
 pub use power_loss::PowerLoss;
+pub use read_only::ReadOnly;
 
 /// A file system, as far as a storage node needs one.
 pub trait Files: Send + Sync {

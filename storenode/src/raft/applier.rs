@@ -10,13 +10,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use internal_proto::{Answer, Command, Entry, Error, LeaseId, LogIndex, Operation, Responder, Revision, Stamp, Term};
+use internal_proto::{
+    Answer, Command, Entry, Error, LeaseId, LogIndex, Operation, Responder, Response, Revision, SessionId, Stamp, Term,
+};
 use parking_lot::Mutex;
 
 use super::core::Role;
 use super::proposals::{Proposals, Waiter};
 use super::shared::Shared;
 use crate::leader::lease_expiry::Lessor;
+use crate::leader::session_expiry::SessionExpiry;
 use crate::state::{Applied, Input, LeaseChange, Outcome, Reader, State};
 use crate::watch::Hub;
 
@@ -26,6 +29,7 @@ pub(crate) struct Applier {
     reader: Reader,
     hub: Arc<Hub>,
     lessor: Arc<Mutex<Lessor>>,
+    sessions: SessionExpiry,
     shared: Arc<Shared>,
     proposals: Proposals,
     /// Answers that wait until history is gone through a revision.
@@ -44,7 +48,17 @@ impl Applier {
         grace: Duration,
     ) -> Self {
         let reader = state.reader();
-        Self { state, reader, hub, lessor, shared, proposals: Proposals::default(), physical: Vec::new(), grace }
+        Self {
+            state,
+            reader,
+            hub,
+            lessor,
+            sessions: SessionExpiry::default(),
+            shared,
+            proposals: Proposals::default(),
+            physical: Vec::new(),
+            grace,
+        }
     }
 
     /// Remembers who waits for a proposed entry.
@@ -61,8 +75,10 @@ impl Applier {
         role: Role,
         now: Instant,
     ) -> Option<Revision> {
+        self.sessions.note(&input, now);
         let applied = self.state.apply(index, term, input);
         self.keep_deadlines(&applied, term, role, now);
+        self.keep_sessions(&applied, term, role, now);
         let stamp = self.stamp(term);
         self.hub.publish(stamp, &applied.changes, applied.compacted);
         self.shared.set_applied(index);
@@ -100,6 +116,11 @@ impl Applier {
         self.lessor.lock().expired(now)
     }
 
+    /// Sessions that nobody uses and whose end is to be proposed.
+    pub(crate) fn idle_sessions(&mut self, now: Instant) -> Vec<SessionId> {
+        self.sessions.expired(now)
+    }
+
     /// Notes revocations on their way into the log: their leases are no longer renewed.
     pub(crate) fn revoking(&self, commands: &[Command]) {
         self.each_revocation(commands, Lessor::revoking);
@@ -112,15 +133,19 @@ impl Applier {
 
     /// The clock stood still for longer than an election takes: keepalives may be queued in the sockets, so every
     /// lease gets its time again.
-    pub(crate) fn restart_deadlines(&self, now: Instant) {
+    pub(crate) fn restart_deadlines(&mut self, now: Instant) {
+        if self.sessions.is_active() {
+            self.sessions.promote(self.reader.sessions(), now);
+        }
         let mut lessor = self.lessor.lock();
         if lessor.is_active() {
             lessor.promote(self.leases(), now, self.grace);
         }
     }
 
-    /// Stops deciding about leases.
-    pub(crate) fn demote(&self) {
+    /// Stops deciding about leases and sessions.
+    pub(crate) fn demote(&mut self) {
+        self.sessions.demote();
         self.lessor.lock().demote();
     }
 
@@ -157,6 +182,18 @@ impl Applier {
                 LeaseChange::Granted { id, ttl } => lessor.granted(id, ttl, now),
                 LeaseChange::Revoked { id } => lessor.revoked(id),
                 LeaseChange::Checkpointed { .. } => {}
+            }
+        }
+    }
+
+    fn keep_sessions(&mut self, applied: &Applied, term: Term, role: Role, now: Instant) {
+        if role.leads && term == role.term && !self.sessions.is_active() {
+            self.sessions.promote(self.reader.sessions(), now);
+            return;
+        }
+        for outcome in &applied.outcomes {
+            if let Ok(Response::SessionOpened(id)) = outcome.result {
+                self.sessions.used(id, now);
             }
         }
     }

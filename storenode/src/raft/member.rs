@@ -112,7 +112,7 @@ impl Member {
         self.stand_if_due(now)?;
         self.move_hand_over(now)?;
         self.keep_house()?;
-        self.end_leases(now)?;
+        self.end_expired(now)?;
         Ok(if periods > most { now } else { last + self.pace.tick * periods })
     }
 

@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 
-use internal_proto::{AuthRevision, Command, Error, LeaseId, Operation, Responder};
+use internal_proto::{AuthRevision, Command, Error, Operation, Responder};
 
 use super::core::Role;
 use super::fatal::Fatal;
@@ -117,17 +117,15 @@ impl Member {
         }
     }
 
-    /// Proposes the end of leases whose time is over, unless earlier ones still wait.
-    pub(super) fn end_leases(&mut self, now: Instant) -> Result<(), Fatal> {
+    /// Proposes the end of leases and sessions whose time is over, unless earlier ones still wait.
+    pub(super) fn end_expired(&mut self, now: Instant) -> Result<(), Fatal> {
         if !self.waiting.is_empty() {
             return Ok(());
         }
-        let command = |id: LeaseId| {
-            let operation = Operation::LeaseRevoke(id);
-            (Command { origin: None, auth: AuthRevision::default(), operation }, None)
-        };
-        let expired = self.applier.expired(now);
-        self.propose(expired.into_iter().map(command))
+        let leases = self.applier.expired(now).into_iter().map(Operation::LeaseRevoke);
+        let sessions = self.applier.idle_sessions(now).into_iter().map(Operation::CloseSession);
+        let command = |operation| (Command { origin: None, auth: AuthRevision::default(), operation }, None);
+        self.propose(leases.chain(sessions).map(command))
     }
 }
 

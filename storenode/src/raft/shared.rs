@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use internal_proto::{LogIndex, MemberId};
+use internal_proto::{LogIndex, MemberId, Standing};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -13,6 +13,7 @@ use super::core::Role;
 pub(crate) struct Shared {
     member: MemberId,
     role: Mutex<Role>,
+    standing: watch::Sender<Standing>,
     committed: AtomicU64,
     /// Whether this node leads, is the only voter, and has applied an entry of its term. While that is so nobody else
     /// can have acknowledged anything, and all that was acknowledged is applied here: a barrier needs no round.
@@ -27,6 +28,7 @@ impl Shared {
         Self {
             member,
             role: Mutex::default(),
+            standing: watch::Sender::new(Standing { reachable: true, ..Standing::default() }),
             committed: AtomicU64::new(applied.0),
             sole_leader: AtomicBool::new(false),
             applied: watch::Sender::new(applied),
@@ -46,6 +48,12 @@ impl Shared {
 
     pub(super) fn set_role(&self, role: Role) {
         *self.role.lock() = role;
+        self.standing.send_replace(Standing { reachable: true, leader: role.leader, term: role.term });
+    }
+
+    /// Tells who leads.
+    pub(crate) fn watch_standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
     }
 
     /// The last index known to be committed.

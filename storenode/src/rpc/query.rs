@@ -97,7 +97,7 @@ impl Query {
         Ok(Answer { response, stamp })
     }
 
-    fn status(&self) -> StatusResponse {
+    pub(crate) fn status(&self) -> StatusResponse {
         let sizes = self.reader.sizes();
         let role = self.shared.role();
         let errors = if role.leader.is_none() { vec!["etcdserver: no leader".to_owned()] } else { Vec::new() };

@@ -59,7 +59,7 @@ fn operation(
             workspace.checkpoint(checkpoints);
             Ok(Response::Done)
         }
-        Operation::OpenSession => workspace.open_session(context).map(|()| Response::Done),
+        Operation::OpenSession => workspace.open_session(context).map(Response::SessionOpened),
         Operation::CloseSession(id) => {
             workspace.close_session(*id);
             Ok(Response::Done)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use internal_proto::{
-    AuthRevision, Error, KeyRange, LeaseId, LogIndex, Member, RangeRequest, RangeResponse, Revision, Term, TxnRequest,
-    TxnResponse,
+    AuthRevision, Error, KeyRange, LeaseId, LogIndex, Member, RangeRequest, RangeResponse, Revision, SessionId, Term,
+    TxnRequest, TxnResponse,
 };
 
 use super::lease::attached_key;
@@ -116,6 +116,15 @@ impl Reader {
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
         self.small_records(SmallKind::Member, None, |_, value| Member::decode(value).ok())
+    }
+
+    /// All sessions.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionId> {
+        self.small_records(SmallKind::Session, None, |key, _| match key {
+            SmallKey::Session(id) => Some(*id),
+            _ => None,
+        })
     }
 
     /// The membership as raft saw it last.

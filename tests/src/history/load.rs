@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use proto::etcdserverpb::{
@@ -31,6 +31,7 @@ pub struct Record {
     pub writes: Mutex<Vec<Write>>,
     /// Leases that were granted and never asked to be revoked.
     pub leases: Mutex<Vec<i64>>,
+    stopped: AtomicBool,
     numbers: AtomicUsize,
     acknowledged: AtomicUsize,
     progress: Notify,
@@ -49,6 +50,11 @@ impl Record {
         }
     }
 
+    /// Lets every writer finish its write and end.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
     fn add(&self, changes: Vec<(String, Option<String>)>, fate: Fate) {
         self.writes.lock().push(Write { changes, fate });
         if fate != Fate::Unknown {
@@ -62,7 +68,7 @@ impl Record {
     }
 }
 
-/// Starts the writers; each ends at its first error.
+/// Starts the writers; each ends at its first error, or once the record is stopped.
 #[must_use]
 pub fn start(address: SocketAddr, record: &Arc<Record>, seed: u64) -> JoinSet<()> {
     let mut writers = JoinSet::new();
@@ -71,7 +77,11 @@ pub fn start(address: SocketAddr, record: &Arc<Record>, seed: u64) -> JoinSet<()
         writers.spawn(async move {
             let Ok(client) = Client::connect(address).await else { return };
             let mut writer = Writer { client, random, record };
-            while writer.write().await.is_ok() {}
+            while !writer.record.stopped.load(Ordering::Relaxed) {
+                if writer.write().await.is_err() {
+                    return;
+                }
+            }
         });
     }
     writers

@@ -10,6 +10,7 @@
 //! Besides: no client's header revision ever falls, and no two successful puts share one.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use proto::etcdserverpb::watch_request::RequestUnion;
 use proto::etcdserverpb::{DeleteRangeRequest, WatchCreateRequest, WatchRequest};
@@ -22,7 +23,6 @@ use super::operation::Operation;
 use super::symbol::Chosen;
 use super::system::call;
 use crate::client::Client;
-use crate::process::Server;
 
 /// Everything one client was told.
 #[derive(Debug)]
@@ -39,10 +39,9 @@ pub struct Told {
 ///
 /// # Errors
 /// The first broken rule, in words.
-pub async fn run(server: &Server, seed: u64, clients: usize, length: usize) -> Result<Vec<Told>, String> {
+pub async fn run(address: SocketAddr, seed: u64, clients: usize, length: usize) -> Result<Vec<Told>, String> {
     let mut running = JoinSet::new();
     for number in 0..clients {
-        let address = server.client();
         running.spawn(async move {
             let client = Client::connect(address).await.map_err(|error| error.to_string())?;
             one(&client, seed, number, length).await.map(|told| (number, told))

@@ -23,6 +23,7 @@ use super::operation::{Operation, Stream};
 use super::symbol::Position;
 use super::system::System;
 use crate::binary::Program;
+use crate::deployment::Form;
 use crate::process::StartFailure;
 
 /// How long a system may take to say what the other one has already said.
@@ -80,8 +81,8 @@ impl Pair {
     ///
     /// # Errors
     /// When one does not start.
-    pub async fn start(right: Program, fault: Option<Fault>) -> Result<Self, StartFailure> {
-        let (left, right) = tokio::join!(System::start(Program::Etcd, None), System::start(right, fault));
+    pub async fn start(right: Form, fault: Option<Fault>) -> Result<Self, StartFailure> {
+        let (left, right) = tokio::join!(System::start(Form::Alone(Program::Etcd), None), System::start(right, fault));
         Ok(Self {
             left: left?,
             right: right?,
@@ -127,10 +128,8 @@ impl Pair {
     fn mismatch(&mut self, number: usize, operation: &Operation, difference: Difference) -> Mismatch {
         let asked = format!("{:?}", self.left.resolve(operation, self.position));
         let Difference { left, right } = difference;
-        let [left, right] = [(left, &mut self.left), (right, &mut self.right)].map(|(said, system)| {
-            let Some(status) = system.server.exited() else { return said };
-            format!("{said}; the process ended with {status}: {}", system.server.log_tail())
-        });
+        let [left, right] = [(left, &mut self.left), (right, &mut self.right)]
+            .map(|(said, system)| system.server.ended().map_or(said.clone(), |ended| format!("{said}; {ended}")));
         Mismatch { number, asked, left, right }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::fault::Fault;
 use super::operation::Operation;
 use super::run::{Mismatch, Pair};
-use crate::binary::Program;
+use crate::deployment::Form;
 
 /// Starting two servers takes about a second, so this is some hundred attempts at most.
 const BUDGET: Duration = Duration::from_secs(90);
@@ -14,7 +14,7 @@ const BUDGET: Duration = Duration::from_secs(90);
 ///
 /// # Errors
 /// The mismatch with the seed's name, the shortened sequence and its own mismatch.
-pub async fn check(right: Program, fault: Option<Fault>, operations: &[Operation]) -> Result<(), String> {
+pub async fn check(right: Form, fault: Option<Fault>, operations: &[Operation]) -> Result<(), String> {
     let Err(first) = start(right, fault).await?.run(operations).await else { return Ok(()) };
     let (shortest, last) = shrink(right, fault, operations, first.clone()).await?;
     let mut pair = start(right, fault).await?;
@@ -24,7 +24,7 @@ pub async fn check(right: Program, fault: Option<Fault>, operations: &[Operation
 }
 
 async fn shrink(
-    right: Program,
+    right: Form,
     fault: Option<Fault>,
     operations: &[Operation],
     mut mismatch: Mismatch,
@@ -50,12 +50,12 @@ async fn shrink(
     Ok((shortest, mismatch))
 }
 
-async fn attempt(right: Program, fault: Option<Fault>, operations: &[Operation]) -> Result<Option<Mismatch>, String> {
+async fn attempt(right: Form, fault: Option<Fault>, operations: &[Operation]) -> Result<Option<Mismatch>, String> {
     let mut pair = start(right, fault).await?;
     pair.hurry();
     Ok(pair.run(operations).await.err())
 }
 
-async fn start(right: Program, fault: Option<Fault>) -> Result<Pair, String> {
+async fn start(right: Form, fault: Option<Fault>) -> Result<Pair, String> {
     Pair::start(right, fault).await.map_err(|failure| failure.0)
 }

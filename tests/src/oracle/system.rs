@@ -1,4 +1,4 @@
-//! One server of a comparison: its process, its clients, its watch streams and the ids it has chosen.
+//! One system of a comparison: its processes, its clients, its watch streams and the ids it has chosen.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,16 +17,17 @@ use super::symbol::{self, Chosen, Position, resolve};
 use super::watching::WatchStream;
 use crate::binary::Program;
 use crate::client::Client;
-use crate::process::{Server, StartFailure};
+use crate::deployment::{Deployment, Form};
+use crate::process::StartFailure;
 
 /// Without syncs and with a short first election, so that many comparisons fit into a suite.
 const ETCD_FLAGS: &[&str] =
     &["--unsafe-no-fsync", "--log-level=error", "--heartbeat-interval=20", "--election-timeout=100"];
 
-/// A server and everything one client knows of it.
+/// A system and everything one client knows of it.
 pub struct System {
-    /// The process.
-    pub server: Server,
+    /// The processes.
+    pub server: Deployment,
     /// The connection.
     pub client: Client,
     /// The watch streams that are open.
@@ -37,13 +38,13 @@ pub struct System {
 }
 
 impl System {
-    /// Starts a server with an empty store.
+    /// Starts it with an empty store.
     ///
     /// # Errors
     /// When it does not start or cannot be reached.
-    pub async fn start(program: Program, fault: Option<Fault>) -> Result<Self, StartFailure> {
-        let flags = if program == Program::Etcd { ETCD_FLAGS } else { &[] };
-        let server = Server::start(program, flags).await?;
+    pub async fn start(form: Form, fault: Option<Fault>) -> Result<Self, StartFailure> {
+        let flags = if form == Form::Alone(Program::Etcd) { ETCD_FLAGS } else { &[] };
+        let server = Deployment::start(form, flags).await?;
         let client = Client::connect(server.client()).await.map_err(|error| StartFailure(error.to_string()))?;
         Ok(Self { server, client, streams: BTreeMap::new(), chosen: Chosen::default(), fault })
     }

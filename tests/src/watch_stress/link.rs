@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use internal_proto::{
-    Answer, Barrier, Error, Freshness, MemberId, Reply, Request, Store, WatchBatch, WatchCommand, WatchLink, Write,
+    Answer, Barrier, Error, Freshness, MemberId, Reply, Request, Standing, Store, WatchBatch, WatchCommand, WatchLink,
+    Write,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 #[derive(Default)]
 pub(super) struct Faults {
@@ -55,6 +56,10 @@ impl Store for NodeStore {
         let (batch_queue, batches) = mpsc::channel(1);
         tokio::spawn(forward(self.hub.link(), Arc::clone(&self.faults), command_queue, batch_queue));
         WatchLink { commands, batches }
+    }
+
+    fn standing(&self) -> watch::Receiver<Standing> {
+        watch::channel(Standing { reachable: true, ..Standing::default() }).1
     }
 }
 

@@ -15,6 +15,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateway::router::Nodes;
 use gateway::watch::{Create, Filter, Hub, Requests, StreamRequest, WatchStream};
 use internal_proto::{KeyRange, RangeEnd, Revision};
 use rand::rngs::StdRng;
@@ -68,7 +69,7 @@ impl World {
         let faults = Arc::new(Faults::default());
         let store = NodeStore { hub: node.clone(), faults: Arc::clone(&faults) };
         let own_feeds = OWN_FEEDS[seed as usize % OWN_FEEDS.len()];
-        let hub = Hub::with_own_feeds(Arc::new(store), Arc::default(), own_feeds);
+        let hub = Hub::with_own_feeds(Arc::new(Nodes::sole(Arc::new(store))), Arc::default(), own_feeds);
         let (clients, seen) = (Vec::new(), Seen::default());
         let mut world = Self { random, history, node, faults, hub, own_feeds, clients, seen };
         for _ in 0..STREAMS {

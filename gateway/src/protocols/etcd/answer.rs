@@ -5,6 +5,8 @@
 //!
 //! Invariant: key-values are moved, never decoded: their bytes go to the wire as they were applied.
 
+use std::sync::{Arc, OnceLock};
+
 use internal_proto::{ClusterId, Member, MemberId, RangeResponse, Revision, Stamp, TxnOperationResponse, TxnResponse};
 use proto::etcdserverpb as wire;
 use wire::request_op::Request as WireRequest;
@@ -13,20 +15,31 @@ use wire::response_op::Response as WireResponse;
 use super::limited_sort;
 
 /// Whom headers name.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Identity {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// The member that serves the clients; `None` names whichever node executed the request.
-    pub member: Option<MemberId>,
+    /// Learned at the latest before the first answer: a node that answers has said whose it is.
+    cluster: Arc<OnceLock<ClusterId>>,
+    member: Option<MemberId>,
 }
 
 impl Identity {
+    /// The member that serves the clients, whichever node executes their requests.
+    #[must_use]
+    pub fn member(cluster: ClusterId, member: MemberId) -> Self {
+        Self { cluster: Arc::new(OnceLock::from(cluster)), member: Some(member) }
+    }
+
+    /// The node that executed the request, of a cluster that is learned later.
+    #[must_use]
+    pub const fn executing(cluster: Arc<OnceLock<ClusterId>>) -> Self {
+        Self { cluster, member: None }
+    }
+
     /// A full header.
     #[must_use]
     pub fn header(&self, stamp: &Stamp, revision: Revision) -> wire::ResponseHeader {
         wire::ResponseHeader {
-            cluster_id: self.cluster.0,
+            cluster_id: self.cluster.get().map_or(0, |cluster| cluster.0),
             member_id: self.member.unwrap_or(stamp.member).0,
             revision: revision.0,
             raft_term: stamp.term.0,

@@ -78,6 +78,8 @@ const fn code(error: Error) -> Code {
         | Error::Timeout
         | Error::TimeoutLeaderFail
         | Error::TimeoutConnectionLost
+        | Error::UnknownSession
+        | Error::AnswerForgotten
         | Error::TimeoutWaitApplied
         | Error::Unhealthy => Code::Unavailable,
         Error::Corrupt => Code::DataLoss,
@@ -85,6 +87,8 @@ const fn code(error: Error) -> Code {
         Error::Unimplemented(_) => Code::Unimplemented,
     }
 }
+
+const CONNECTION_LOST: &str = "etcdserver: request timed out, possibly due to connection lost";
 
 const fn text(error: Error) -> &'static str {
     match error {
@@ -137,7 +141,8 @@ const fn text(error: Error) -> &'static str {
         Error::Stopped => "etcdserver: server stopped",
         Error::Timeout => "etcdserver: request timed out",
         Error::TimeoutLeaderFail => "etcdserver: request timed out, possibly due to previous leader failure",
-        Error::TimeoutConnectionLost => "etcdserver: request timed out, possibly due to connection lost",
+        // What became of a write is as unknown to its client as if its connection had been lost.
+        Error::TimeoutConnectionLost | Error::UnknownSession | Error::AnswerForgotten => CONNECTION_LOST,
         Error::TimeoutWaitApplied => "etcdserver: request timed out, waiting for the applied index took too long",
         Error::Unhealthy => "etcdserver: unhealthy cluster",
         Error::Corrupt => "etcdserver: corrupt cluster",

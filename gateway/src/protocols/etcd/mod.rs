@@ -15,6 +15,7 @@ mod answer;
 mod auth;
 mod caller;
 mod cluster;
+mod condition;
 mod convert;
 mod election;
 pub mod error;
@@ -40,6 +41,7 @@ mod watch_codec;
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ::http::{Request, Response, Version, header};
@@ -55,6 +57,7 @@ pub use caller::Caller;
 use grpc::{Grpc, Responding};
 pub use watch::{WatchService, Watches};
 
+use crate::protocols::operations::Operations;
 use crate::stack::Handle;
 
 /// The version of etcd that clients may take this server for.
@@ -70,11 +73,12 @@ const STORAGE_VERSION: &str = "3.7.0";
 pub struct Etcd<S, W> {
     grpc: Grpc<S, W>,
     http: Router,
+    operations: Operations,
 }
 
 impl<S, W> Clone for Etcd<S, W> {
     fn clone(&self) -> Self {
-        Self { grpc: self.grpc.clone(), http: self.http.clone() }
+        Self { grpc: self.grpc.clone(), http: self.http.clone(), operations: self.operations.clone() }
     }
 }
 
@@ -85,8 +89,15 @@ impl<S: Handle, W: Watches> Etcd<S, W> {
     /// When the registry has metrics of these names already.
     pub fn new(caller: Caller<S>, watch: W, registry: &Registry) -> Result<Self, prometheus::Error> {
         let grpc = Grpc::new(&caller, watch, registry)?;
-        let http = http::routes(caller, &grpc, registry.clone())?;
-        Ok(Self { grpc, http })
+        let json_gateway = caller.config().json_gateway;
+        let operations = Operations::new(Arc::new(caller), registry.clone())?;
+        let http = http::routes(&operations, &grpc, json_gateway);
+        Ok(Self { grpc, http, operations })
+    }
+
+    /// What operators ask, for listeners of their own.
+    pub const fn operations(&self) -> &Operations {
+        &self.operations
     }
 }
 

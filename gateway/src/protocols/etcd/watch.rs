@@ -68,7 +68,7 @@ impl WatchService {
         let reader = tokio::spawn(read(messages, requests, period, Arc::clone(&failure)));
         Responses {
             stream,
-            identity: self.identity,
+            identity: self.identity.clone(),
             fragment_bytes: self.fragment_bytes,
             pending: VecDeque::new(),
             failure,

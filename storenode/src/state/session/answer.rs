@@ -137,14 +137,14 @@ pub(super) fn decode(bytes: Bytes) -> Outcome {
     let answer = DiskAnswer::decode(bytes).expect("answers were checked when the state opened");
     let result = match answer.kept {
         Some(Kept::Refused(number)) => Err(refusal(number)),
-        Some(kept) => give_back(kept).ok_or(Error::TimeoutConnectionLost),
-        None => Err(Error::TimeoutConnectionLost),
+        Some(kept) => give_back(kept).ok_or(Error::AnswerForgotten),
+        None => Err(Error::AnswerForgotten),
     };
     Outcome { result, revision: Revision(answer.revision) }
 }
 
 fn refusal(number: u32) -> Error {
-    REFUSALS.iter().find(|(known, _)| *known == number).map_or(Error::TimeoutConnectionLost, |&(_, error)| error)
+    REFUSALS.iter().find(|(known, _)| *known == number).map_or(Error::AnswerForgotten, |&(_, error)| error)
 }
 
 fn keep(response: &Response) -> Option<Kept> {
@@ -156,12 +156,13 @@ fn keep(response: &Response) -> Option<Kept> {
         Response::LeaseGrant(grant) => Kept::LeaseGrant(DiskLeaseGrant { id: grant.id.0, ttl: grant.ttl }),
         Response::LeaseRevoke => Kept::LeaseRevoke(true),
         Response::Done => Kept::Done(true),
-        // The answers of reads: no command has one.
+        // The answers of reads, which no command has, and of what opens a session, which has no number.
         Response::Range(_)
         | Response::LeaseKeepAlive { .. }
         | Response::LeaseTimeToLive(_)
         | Response::LeaseLeases(_)
         | Response::Status(_)
+        | Response::SessionOpened(_)
         | Response::MemberList(_) => return None,
     })
 }

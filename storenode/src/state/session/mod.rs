@@ -48,10 +48,10 @@ impl Workspace<'_> {
     /// Decides over a numbered write, and forgets the answers that its floor says have arrived.
     pub(super) fn admit(&mut self, origin: Origin, limits: Limits) -> Admission {
         let key = SmallKey::Session(origin.session);
-        let Some(record) = self.small(&key) else { return Admission::Refused(Error::TimeoutConnectionLost) };
+        let Some(record) = self.small(&key) else { return Admission::Refused(Error::UnknownSession) };
         let record = SessionRecord::decode(record).expect("session records were checked when the state opened");
         if origin.sequence <= record.floor || origin.sequence <= origin.floor {
-            return Admission::Refused(Error::TimeoutConnectionLost);
+            return Admission::Refused(Error::AnswerForgotten);
         }
         let floor = record.floor.max(origin.floor);
         if floor > record.floor {
@@ -74,13 +74,13 @@ impl Workspace<'_> {
     }
 
     /// Opens the session of this entry.
-    pub(super) fn open_session(&mut self, context: &mut EntryContext) -> Result<(), Error> {
+    pub(super) fn open_session(&mut self, context: &mut EntryContext) -> Result<SessionId, Error> {
         if std::mem::replace(&mut context.opened, true) {
             return Err(Error::TooManyRequests);
         }
-        let key = SmallKey::Session(SessionId(context.index.0));
-        self.set_small(key, Some(SessionRecord { floor: 0 }.bytes()));
-        Ok(())
+        let id = SessionId(context.index.0);
+        self.set_small(SmallKey::Session(id), Some(SessionRecord { floor: 0 }.bytes()));
+        Ok(id)
     }
 
     /// Forgets a session; one that is unknown is forgotten already.

@@ -247,6 +247,7 @@ pub(super) fn show_response(response: &Response) -> String {
         Response::LeaseGrant(grant) => format!("granted {} for {} s\n", grant.id.0, grant.ttl),
         Response::Compact => "compacted\n".into(),
         Response::LeaseRevoke => "revoked\n".into(),
+        Response::SessionOpened(id) => format!("session {id}\n"),
         Response::Done => "done\n".into(),
         other => panic!("no command is answered so: {other:?}"),
     }

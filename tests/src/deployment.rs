@@ -1,0 +1,77 @@
+//! The ways in which the product can stand behind one client address.
+//!
+//! ```text
+//!  Alone     client ─► one process
+//!  Members   client ─► a follower of three processes
+//!  Split     client ─► one of two gateways ─► three storage nodes
+//! ```
+
+use std::net::SocketAddr;
+
+use crate::binary::Program;
+use crate::cluster::Cluster;
+use crate::process::{Server, StartFailure};
+use crate::split::Split;
+
+/// What to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One process.
+    Alone(Program),
+    /// Three members in a process each.
+    Members,
+    /// Three storage nodes and two gateways.
+    Split,
+}
+
+/// What was started.
+pub struct Deployment {
+    processes: Processes,
+    client: SocketAddr,
+}
+
+enum Processes {
+    Alone(Box<Server>),
+    Members(Cluster),
+    Split(Split),
+}
+
+impl Deployment {
+    /// Starts a form with an empty store; `flags` are for a process alone.
+    ///
+    /// # Errors
+    /// When a process does not start in time.
+    pub async fn start(form: Form, flags: &[&str]) -> Result<Self, StartFailure> {
+        let processes = match form {
+            Form::Alone(program) => Processes::Alone(Box::new(Server::start(program, flags).await?)),
+            Form::Members => Processes::Members(Cluster::start(Program::MetaStore, 3, &[]).await?),
+            Form::Split => Processes::Split(Split::start(3, 2).await?),
+        };
+        let client = match &processes {
+            Processes::Alone(server) => server.client(),
+            // A follower has more to do for its clients than the leader.
+            Processes::Members(cluster) => cluster.members[(cluster.leader().await? + 1) % 3].client(),
+            Processes::Split(split) => split.gateways[0].client(),
+        };
+        Ok(Self { processes, client })
+    }
+
+    /// Where clients are served.
+    #[must_use]
+    pub const fn client(&self) -> SocketAddr {
+        self.client
+    }
+
+    /// How the first process ended that has, with the tail of its log.
+    pub fn ended(&mut self) -> Option<String> {
+        let servers: Vec<&mut Server> = match &mut self.processes {
+            Processes::Alone(server) => vec![server],
+            Processes::Members(cluster) => cluster.members.iter_mut().collect(),
+            Processes::Split(split) => split.storenodes.iter_mut().chain(&mut split.gateways).collect(),
+        };
+        servers.into_iter().find_map(|server| {
+            let status = server.exited()?;
+            Some(format!("a process ended with {status}: {}", server.log_tail()))
+        })
+    }
+}

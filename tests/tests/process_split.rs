@@ -1,0 +1,270 @@
+//! Storage nodes and gateways as processes of their own: one history through every gateway, whoever is killed.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proto::etcdserverpb::{
+    DeleteRangeRequest, LeaseGrantRequest, LeaseTimeToLiveRequest, MemberListRequest, PutRequest, RangeRequest,
+};
+use tests::binary::{Program, amount};
+use tests::client::Client;
+use tests::history::follow::{self, Follower};
+use tests::history::load::{self, Record};
+use tests::history::{Change, checker};
+use tests::http;
+use tests::keep_alive::KeepAlive;
+use tests::process::Server;
+use tests::split::{Split, TOKEN};
+use tokio::task::JoinSet;
+
+/// Acknowledged writes between two faults.
+const WRITES: usize = 300;
+/// A terminated process drains for a moment before it ends.
+const GRACE: Duration = Duration::from_secs(15);
+/// For a log line.
+const SAID_WITHIN: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_gateway_serves_one_history() {
+    let split = Split::start(3, 2).await.unwrap();
+    let [first, second] = [split.client(0).await, split.client(1).await];
+    let follower = Follower::start(&second, 2).await.unwrap();
+    let lease = first.lease.clone().lease_grant(LeaseGrantRequest { ttl: 60, id: 0 }).await.unwrap().into_inner().id;
+    let put = |key: &str| PutRequest { key: key.to_owned().into(), value: "v".into(), lease, ..PutRequest::default() };
+    for (index, key) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        let [writer, reader] = if index % 2 == 0 { [&first, &second] } else { [&second, &first] };
+        let written = writer.kv.clone().put(put(key)).await.unwrap().into_inner().header.unwrap();
+        let read = RangeRequest { key: key.to_owned().into(), ..RangeRequest::default() };
+        let read = reader.kv.clone().range(read).await.unwrap().into_inner();
+        assert_eq!((read.kvs.len(), read.kvs[0].fields().mod_revision.0), (1, written.revision));
+        let header = read.header.unwrap();
+        assert_eq!((header.cluster_id, header.revision), (written.cluster_id, written.revision));
+        // A gateway by itself names whoever executed.
+        assert!((0..3).any(|index| split.member_id(index) == header.member_id), "{header:?}");
+    }
+    let asked = second.lease.clone().lease_time_to_live(LeaseTimeToLiveRequest { id: lease, keys: true }).await;
+    assert_eq!(asked.unwrap().into_inner().keys.len(), 4);
+    let delete = DeleteRangeRequest { key: "a".into(), range_end: "c".into(), ..DeleteRangeRequest::default() };
+    assert_eq!(second.kv.clone().delete_range(delete).await.unwrap().into_inner().deleted, 2);
+    let current = follow::current(&first).await.unwrap();
+    let seen: Vec<_> = follower.finish(current).await.unwrap().into_iter().map(|change| change.revision).collect();
+    assert_eq!(seen, [2, 3, 4, 5, 6, 6]);
+    let members = first.cluster.clone().member_list(MemberListRequest::default()).await.unwrap().into_inner();
+    assert_eq!(members.members.len(), 3);
+}
+
+/// Everything that goes on at both gateways while something happens to a process.
+struct Traffic {
+    record: Arc<Record>,
+    writers: Vec<JoinSet<()>>,
+    followers: Vec<Follower>,
+    kept: Vec<KeepAlive>,
+}
+
+impl Traffic {
+    /// At the gateways of these numbers.
+    async fn start(split: &Split, gateways: &[usize]) -> Self {
+        let record = Arc::new(Record::default());
+        let (mut writers, mut followers, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        for &gateway in gateways {
+            let client = split.client(gateway).await;
+            followers.push(Follower::start(&client, 2).await.unwrap());
+            kept.push(KeepAlive::start(&client).await.unwrap());
+            writers.push(load::start(split.gateways[gateway].client(), &record, gateway as u64));
+        }
+        Self { record, writers, followers, kept }
+    }
+
+    /// Waits for writes, and for every writer to be at work: each ends at its first error.
+    async fn goes_on(&mut self) {
+        let progress = tokio::time::timeout(Duration::from_secs(60), self.record.acknowledged(WRITES));
+        progress.await.expect("writes go on");
+        for writers in &mut self.writers {
+            assert!(writers.try_join_next().is_none(), "a writer was answered with an error");
+        }
+    }
+
+    /// Ends it, and judges what was told: nothing lost, nothing twice, every stream complete and in order.
+    async fn judge(self, client: &Client) {
+        self.record.stop();
+        for writers in self.writers {
+            writers.join_all().await;
+        }
+        // A write that was cut off may still be on its way; the last one is behind it.
+        let last = PutRequest { key: "last".into(), value: "last".into(), ..PutRequest::default() };
+        let end = client.kv.clone().put(last).await.unwrap().into_inner().header.unwrap().revision;
+        let mut histories: Vec<Vec<Change>> = Vec::new();
+        for follower in self.followers {
+            let mut changes = follower.finish(end).await.unwrap();
+            changes.retain(|change| change.revision < end);
+            histories.push(changes);
+        }
+        for history in &histories {
+            assert!(*history == histories[0], "two streams differ");
+            checker::check(&self.record.writes.lock(), history, end - 1).unwrap_or_else(|found| panic!("{found}"));
+        }
+        for kept in self.kept {
+            kept.finish().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_leader_is_not_noticed() {
+    let mut split = Split::start(3, 2).await.unwrap();
+    let mut traffic = Traffic::start(&split, &[0, 1]).await;
+    for _ in 0..amount(3, 20) {
+        traffic.goes_on().await;
+        let leader = split.leader(0).await.unwrap();
+        split.storenodes[leader].kill();
+        traffic.goes_on().await;
+        split.storenodes[leader].restart().await.unwrap();
+    }
+    traffic.goes_on().await;
+    traffic.judge(&split.client(1).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storage_nodes_that_are_restarted_in_turn_are_not_noticed() {
+    let mut split = Split::start(3, 2).await.unwrap();
+    let mut traffic = Traffic::start(&split, &[0, 1]).await;
+    for round in 0..amount(1, 5) {
+        for index in 0..3 {
+            traffic.goes_on().await;
+            let status = split.storenodes[index].terminate(GRACE).await.unwrap();
+            assert!(status.success(), "round {round}, node {index}: {status}");
+            split.storenodes[index].restart().await.unwrap();
+        }
+    }
+    traffic.goes_on().await;
+    traffic.judge(&split.client(0).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_gateway_is_not_noticed_at_the_others() {
+    let mut split = Split::start(3, 2).await.unwrap();
+    let mut traffic = Traffic::start(&split, &[1]).await;
+    for _ in 0..amount(2, 10) {
+        let mut others = load::start(split.gateways[0].client(), &traffic.record, 7);
+        traffic.goes_on().await;
+        split.gateways[0].kill();
+        while others.join_next().await.is_some() {}
+        traffic.goes_on().await;
+        split.gateways[0].restart().await.unwrap();
+    }
+    traffic.judge(&split.client(0).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_asked_to_end_drains() {
+    let mut split = Split::start(1, 2).await.unwrap();
+    let mut traffic = Traffic::start(&split, &[1]).await;
+    let mut others = load::start(split.gateways[0].client(), &traffic.record, 7);
+    let watch = Follower::start(&split.client(0).await, 2).await.unwrap();
+    traffic.goes_on().await;
+    let status = split.gateways[0].terminate(GRACE).await.unwrap();
+    assert!(status.success(), "{status}");
+    while others.join_next().await.is_some() {}
+    let ended = watch.finish(i64::MAX).await.unwrap_err();
+    assert!(ended.message().contains("the watch came to"), "{ended}");
+    traffic.goes_on().await;
+    traffic.judge(&split.client(1).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_starts_before_its_storage_nodes_and_survives_them() {
+    let mut split = Split::start(1, 1).await.unwrap();
+    let health = |gateway: &Server| http::get(gateway.client(), "/health");
+    split.storenodes[0].kill();
+    let alone = split.gateway(TOKEN).unwrap();
+    for gateway in [&split.gateways[0], &alone] {
+        let refused = until(|| async { health(gateway).await.ok().filter(|reply| reply.status == 503) }).await;
+        assert_eq!(refused.unwrap().text(), "{\"health\":\"false\",\"reason\":\"RAFT NO LEADER\"}\n");
+    }
+    split.storenodes[0].restart().await.unwrap();
+    for gateway in [&split.gateways[0], &alone] {
+        let served = until(|| async { health(gateway).await.ok().filter(|reply| reply.status == 200) }).await;
+        assert!(served.is_some());
+        let client = Client::connect(gateway.client()).await.unwrap();
+        client.kv.clone().put(PutRequest { key: "k".into(), ..PutRequest::default() }).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_refused_by_name() {
+    let split = Split::start(1, 0).await.unwrap();
+    let stranger = split.gateway("--initial-cluster-token=guess").unwrap();
+    let reason = "wrong cluster token: start all of a cluster with the same --initial-cluster-token";
+    for log in [&stranger, &split.storenodes[0]] {
+        let said = until(|| async { log.log().contains(reason).then_some(()) }).await;
+        assert!(said.is_some(), "{}", log.log_tail());
+        assert_eq!(log.log().matches(reason).count(), 1, "{}", log.log_tail());
+    }
+    assert_eq!(http::get(stranger.client(), "/health").await.unwrap().status, 503);
+    let open = ["--listen-peer-urls=http://0.0.0.0:0", "--initial-advertise-peer-urls=http://127.0.0.1:1"];
+    let refused = Command::new(Program::StoreNode.path()).args(open).output().unwrap();
+    let sentence = String::from_utf8(refused.stderr).unwrap();
+    assert!(sentence.starts_with("storenode would serve everybody who reaches 0.0.0.0:0"), "{sentence}");
+    assert_eq!(refused.status.code(), Some(1));
+}
+
+/// One call of a command of `storenode`: whether it succeeded, and what it said.
+fn storenode(arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(Program::StoreNode.path()).args(arguments).output().unwrap();
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_looked_at_drained_and_verified() {
+    let mut split = Split::start(3, 1).await.unwrap();
+    let leader = split.leader(0).await.unwrap();
+    let endpoint = format!("--endpoint={}", split.peer_url(leader));
+    let (answered, status) = storenode(&["status", &endpoint, TOKEN, "--output=json"]);
+    assert!(answered && status.contains("\"leads\":true") && status.contains("\"drained\":false"), "{status}");
+    assert!(!storenode(&["status", &endpoint, "--initial-cluster-token=guess"]).0);
+
+    let (answered, status) = storenode(&["drain", &endpoint, TOKEN, "--output=json"]);
+    assert!(answered && status.contains("\"leads\":false") && status.contains("\"drained\":true"), "{status}");
+    let operations = split.storenodes[leader].client();
+    assert_eq!(http::get(operations, "/readyz").await.unwrap().status, 503);
+    assert_eq!(http::get(operations, "/health").await.unwrap().status, 200);
+    assert!(http::get(operations, "/metrics").await.unwrap().text().contains("\netcd_server_is_leader 0\n"));
+    let client = split.client(0).await;
+    client.kv.clone().put(PutRequest { key: "k".into(), ..PutRequest::default() }).await.unwrap();
+
+    let data = format!("--data-dir={}", split.storenodes[leader].data().display());
+    assert!(!storenode(&["verify", &data]).0, "a running node's data is its own");
+    split.storenodes[leader].terminate(GRACE).await.unwrap();
+    let (sound, findings) = storenode(&["verify", &data]);
+    assert!(sound && findings.lines().count() == 3, "{findings}");
+    let segment = damage(&split.storenodes[leader]);
+    let damaged = std::fs::read(&segment).unwrap();
+    let (sound, findings) = storenode(&["verify", &data]);
+    assert!(std::fs::read(segment).unwrap() == damaged, "it was only looked at");
+    assert!(!sound && findings.contains("DAMAGED") && findings.contains(".segment"), "{findings}");
+}
+
+/// Turns over the bits of one byte among the first records of the log; where that is.
+fn damage(server: &Server) -> PathBuf {
+    let segments = std::fs::read_dir(server.data().join("store/log")).unwrap().map(|entry| entry.unwrap().path());
+    let first = segments.filter(|path| path.extension().is_some_and(|suffix| suffix == "segment")).min().unwrap();
+    let mut bytes = std::fs::read(&first).unwrap();
+    bytes[300] ^= 0xff;
+    std::fs::write(&first, bytes).unwrap();
+    first
+}
+
+/// Asks until there is an answer; `None` if there is none in time.
+async fn until<T, F: Future<Output = Option<T>>>(question: impl Fn() -> F) -> Option<T> {
+    let deadline = Instant::now() + SAID_WITHIN;
+    while Instant::now() < deadline {
+        if let Some(answer) = question().await {
+            return Some(answer);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    None
+}

@@ -171,7 +171,8 @@ impl Member {
         }
         let frees_space =
             matches!(command.operation, Operation::DeleteRange(_) | Operation::Compact(_) | Operation::LeaseRevoke(_));
-        let has_room = self.log.has_room(bytes_before + command.weight(), frees_space)?;
+        let has_room = self.log.has_room(bytes_before + command.weight(), frees_space)?
+            && (frees_space || self.background.has_room());
         Ok((!has_room).then_some(Error::NoSpace))
     }
 

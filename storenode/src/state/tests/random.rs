@@ -11,10 +11,10 @@ use internal_proto::{
 use proptest::prelude::*;
 
 use super::model::Model;
-use crate::engine::encoded::EncodedEngine;
 use crate::engine::loading::Loading;
 use crate::engine::memory::MemoryEngine;
 use crate::engine::mirror::MirrorEngine;
+use crate::engine::rocksdb::RocksEngine;
 use crate::engine::{ChangeId, Version};
 use crate::state::{Changes, Input, Limits, Reader, State, View};
 
@@ -94,7 +94,7 @@ fn everything(view: &View) -> Vec<Version> {
 
 impl Run {
     fn new() -> Self {
-        let engine = MirrorEngine::new(MemoryEngine::new(), EncodedEngine::new());
+        let engine = MirrorEngine::new(MemoryEngine::new(), RocksEngine::ephemeral());
         let state = State::open(Arc::new(engine), Limits::default()).unwrap();
         Self { state, model: Model::new(), views: Vec::new() }
     }
@@ -119,7 +119,7 @@ impl Run {
 
     fn restart(&mut self) {
         let view = self.state.reader().view();
-        let engine = Arc::new(MirrorEngine::new(MemoryEngine::new(), EncodedEngine::new()));
+        let engine = Arc::new(MirrorEngine::new(MemoryEngine::new(), RocksEngine::ephemeral()));
         let mut loading = Loading::new(&*engine);
         loading.versions(everything(&view));
         loading.small_records(view.small_records().to_vec());

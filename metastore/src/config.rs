@@ -68,9 +68,6 @@ pub enum ConfigError {
     /// The listeners.
     #[error(transparent)]
     Listener(#[from] ListenerError),
-    /// An engine of a later version.
-    #[error("--storage rocksdb is not built in yet: use --storage memory")]
-    RocksDb,
     /// The gateway's rules.
     #[error(transparent)]
     Gateway(#[from] gateway::config::ConfigError),
@@ -86,10 +83,6 @@ impl Config {
     /// # Errors
     /// The first rule between settings that is broken.
     pub fn from_settings(settings: &Settings, default_host: Option<IpAddr>) -> Result<Self, ConfigError> {
-        let engine = match settings.text("storage") {
-            "rocksdb" => return Err(ConfigError::RocksDb),
-            _ => Engine::Memory,
-        };
         let heartbeat_interval = Duration::from_millis(settings.unsigned("heartbeat-interval"));
         let election_timeout = Duration::from_millis(settings.unsigned("election-timeout"));
         node::check_timing(heartbeat_interval, election_timeout)?;
@@ -103,7 +96,7 @@ impl Config {
         Ok(Self {
             data_dir: data_dir(settings.text("data-dir"), &bootstrap.name),
             bootstrap,
-            engine,
+            engine: engine(settings),
             quota_bytes: quota(settings.text("quota-backend-bytes")),
             heartbeat_interval,
             election_timeout,
@@ -180,6 +173,16 @@ fn gateway_config(settings: &Settings) -> (gateway::config::Config, Vec<String>)
         drain_timeout: settings.duration("drain-timeout"),
     };
     (config, warnings)
+}
+
+fn engine(settings: &Settings) -> Engine {
+    match settings.text("storage") {
+        "rocksdb" => {
+            let megabytes = settings.unsigned("rocksdb-cache-mb");
+            Engine::RocksDb { cache_bytes: (megabytes > 0).then(|| megabytes.saturating_mul(1 << 20)) }
+        }
+        _ => Engine::Memory,
+    }
 }
 
 /// etcd's rule: 0 asks for the default, a negative number for no limit.

@@ -12,9 +12,7 @@ use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::sync::oneshot;
 
-use crate::background::{
-    Background, LOG_BYTES_BETWEEN_CHECKPOINTS, LOG_BYTES_BETWEEN_FLUSHES, Pacing, Place, Threads,
-};
+use crate::background::{Background, LOG_BYTES_BETWEEN_CHECKPOINTS, LOG_BYTES_BETWEEN_FLUSHES, Pacing, Place, Threads};
 use crate::config::Config;
 use crate::files::Files;
 use crate::leader::lease_expiry::Lessor;

@@ -218,7 +218,9 @@ impl Record {
                 let revision = Revision(unsigned(!take_u64(rest)?));
                 Self::Version(key, Reverse(ChangeId { revision, sub: !take_u32(rest)? }))
             }
-            RecordFamily::Change => Self::Change(ChangeId { revision: Revision(unsigned(take_u64(rest)?)), sub: take_u32(rest)? }),
+            RecordFamily::Change => {
+                Self::Change(ChangeId { revision: Revision(unsigned(take_u64(rest)?)), sub: take_u32(rest)? })
+            }
             RecordFamily::Small => Self::Small(SmallKey::take(rest)?),
             RecordFamily::Count => Self::Count(take_key(rest)?),
         };

@@ -20,7 +20,9 @@ use parking_lot::RwLock;
 
 use self::history::History;
 use self::sorted::{Order, Sorted};
-use super::{Batch, ChangeId, CountGroup, Engine, NewVersion, Position, Sizes, SmallKey, SmallKind, Version, VersionPage};
+use super::{
+    Batch, ChangeId, CountGroup, Engine, NewVersion, Position, Sizes, SmallKey, SmallKind, Version, VersionPage,
+};
 
 /// What an allocation costs beside its bytes: the reference count, the length, rounding by the allocator.
 const ALLOCATION: usize = 24;

@@ -152,12 +152,7 @@ impl RocksEngine {
         found.into_iter().map(|version| version.expect("a change refers to a live version")).collect()
     }
 
-    pub(super) fn read_small(
-        &self,
-        kind: SmallKind,
-        after: Option<&SmallKey>,
-        limit: usize,
-    ) -> Vec<(SmallKey, Bytes)> {
+    pub(super) fn read_small(&self, kind: SmallKind, after: Option<&SmallKey>, limit: usize) -> Vec<(SmallKey, Bytes)> {
         let start = match after {
             Some(after) => behind(&Record::Small(after.clone())),
             None => Record::Small(SmallKey::first(kind)).encode(),

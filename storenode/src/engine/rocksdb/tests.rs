@@ -2,36 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
-use ::rocksdb::{DBCompressionType, Env, LogLevel, Options};
+use ::rocksdb::{Env, LogLevel, Options};
 use bytes::Bytes;
 use internal_proto::{ClusterId, KeyRange, KeyValue, KeyValueFields, LogIndex, MemberId, Revision, Term};
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use super::open::options;
 use super::{Budget, OpenError, RocksEngine};
-use crate::engine::mirror::MirrorEngine;
 use crate::engine::memory::MemoryEngine;
+use crate::engine::mirror::MirrorEngine;
 use crate::engine::{Batch, ChangeId, Engine, NewVersion, Position, SmallKey, SmallKind, Version};
 use crate::identity::Identity;
 
 const MINE: Identity = Identity { cluster: ClusterId(1), member: MemberId(2) };
 
-/// Files in memory: what a test opens and closes a hundred times.
-fn memory_options() -> Options {
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.set_env(&Env::mem_env().unwrap());
-    options.set_log_level(LogLevel::Fatal);
-    options.set_compression_type(DBCompressionType::None);
-    // A process that is killed flushes nothing either.
-    options.set_avoid_flush_during_shutdown(true);
-    options
-}
-
 impl RocksEngine {
     /// An empty engine whose files are in memory.
     pub(crate) fn ephemeral() -> Self {
-        Self::open_with(Path::new("/store"), MINE, &memory_options()).unwrap()
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.set_env(&Env::mem_env().unwrap());
+        options.set_log_level(LogLevel::Fatal);
+        Self::open_with(Path::new("/store"), MINE, &options).unwrap()
     }
 }
 
@@ -81,11 +74,24 @@ fn damage(path: &Path, part: std::ops::Range<usize>) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// A store with some keys in one file.
+/// What a kill at this moment leaves: the files as they are.
+fn killed(dir: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()) {
+        // What has gone meanwhile was not needed any more.
+        if let Err(error) = std::fs::copy(&file, copy.path().join(file.file_name().unwrap())) {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{}", file.display());
+        }
+    }
+    copy
+}
+
+/// A store with some keys in one file of many blocks.
 fn flushed(dir: &Path) -> PathBuf {
     let engine = disk(dir).unwrap();
-    for number in 0..100 {
-        write(&engine, &format!("key{number}"), Some(b"value"));
+    for number in 0..100_u32 {
+        let value: Vec<u8> = (0..1000_u32).map(|at| (number * at * at).to_le_bytes()[1]).collect();
+        write(&engine, &format!("key{number}"), Some(&value));
     }
     assert_eq!(engine.flush().unwrap(), engine.position());
     drop(engine);
@@ -94,16 +100,15 @@ fn flushed(dir: &Path) -> PathBuf {
 
 #[test]
 fn what_was_flushed_is_durable_and_nothing_after_it() {
-    let options = memory_options();
-    let open = || RocksEngine::open_with(Path::new("/store"), MINE, &options).unwrap();
-    let engine = open();
+    let dir = tempfile::tempdir().unwrap();
+    let engine = disk(dir.path()).unwrap();
     write(&engine, "a", Some(b"1"));
     let durable = engine.flush().unwrap();
     assert_eq!(durable.applied, LogIndex(1));
     write(&engine, "a", Some(b"2"));
     assert_eq!(engine.position().applied, LogIndex(2));
-    drop(engine);
-    let engine = open();
+    let left = killed(dir.path());
+    let engine = disk(left.path()).unwrap();
     assert_eq!(engine.position(), durable);
     assert_eq!(engine.live(b"a").unwrap().kv.fields().value, b"1");
     assert_eq!(engine.version(b"a", ChangeId::last_of(Revision(i64::MAX))), None);
@@ -167,7 +172,7 @@ fn a_damaged_manifest_stops_the_start_by_name() {
 fn a_damaged_block_is_told_by_name_when_it_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let file = flushed(dir.path());
-    damage(&file, 100..120);
+    damage(&file, 40_000..40_020);
     let engine = disk(dir.path()).unwrap();
     let told = std::sync::Arc::new(parking_lot::Mutex::new(String::new()));
     let hear = std::sync::Arc::clone(&told);
@@ -226,9 +231,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn a_kill_leaves_a_prefix_of_the_writes(steps in proptest::collection::vec(step(), 1..80)) {
-        let options = memory_options();
-        let open = || RocksEngine::open_with(Path::new("/store"), MINE, &options).unwrap();
-        let mut engine = open();
+        let mut dir = tempfile::tempdir().unwrap();
+        let mut engine = disk(dir.path()).unwrap();
         let mut writes: Vec<(String, Option<Vec<u8>>)> = Vec::new();
         let mut durable = Position::default();
         for step in steps {
@@ -242,8 +246,10 @@ proptest! {
                     continue;
                 }
                 Step::Kill => {
+                    let left = killed(dir.path());
                     drop(engine);
-                    engine = open();
+                    engine = disk(left.path()).unwrap();
+                    dir = left;
                     prop_assert_eq!(engine.position(), durable);
                     writes.truncate(usize::try_from(durable.applied.0).unwrap());
                     continue;

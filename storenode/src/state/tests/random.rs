@@ -182,7 +182,20 @@ impl Run {
         }
     }
 
+    /// The groups that the engine keeps for the next start are those of its keys.
+    fn check_counts(&self) {
+        let engine = &self.state.shared.engine;
+        let groups = engine.counts().unwrap();
+        let mut ends = groups.iter().skip(1).map(|group| RangeEnd::Before(group.bound.clone()));
+        for group in &groups {
+            let range = KeyRange { start: group.bound.clone(), end: ends.next().unwrap_or(RangeEnd::Unbounded) };
+            let keys = engine.scan_live(&range, usize::MAX).len();
+            assert_eq!(group.count, Some(keys as u64), "from {:?}", group.bound);
+        }
+    }
+
     fn check(&self) {
+        self.check_counts();
         let (reader, model) = (self.state.reader(), &self.model);
         assert_eq!((reader.revision(), reader.compacted()), (model.revision(), model.compacted));
         for at in model.compacted.0.max(1)..=model.revision().0 {

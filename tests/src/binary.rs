@@ -13,8 +13,10 @@ use crate::requirement;
 pub enum Program {
     /// The real etcd: the judge.
     Etcd,
-    /// This repository's `metastore`.
+    /// This repository's `metastore`, which keeps everything in memory by default.
     MetaStore,
+    /// The same with its data in RocksDB.
+    MetaStoreOnDisk,
 }
 
 impl Program {
@@ -27,7 +29,7 @@ impl Program {
     pub fn path(self) -> PathBuf {
         match self {
             Self::Etcd => requirement::etcd().expect("the suite has asked for etcd before it starts one"),
-            Self::MetaStore => product(),
+            Self::MetaStore | Self::MetaStoreOnDisk => product(),
         }
     }
 
@@ -37,6 +39,16 @@ impl Program {
         match self {
             Self::Etcd => "etcd",
             Self::MetaStore => "metastore",
+            Self::MetaStoreOnDisk => "metastore-on-disk",
+        }
+    }
+
+    /// The flags that make it this one.
+    #[must_use]
+    pub const fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Etcd | Self::MetaStore => &[],
+            Self::MetaStoreOnDisk => &["--storage=rocksdb"],
         }
     }
 }

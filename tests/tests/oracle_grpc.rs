@@ -25,7 +25,19 @@ async fn generated_operations_have_etcds_answers() {
     if requirement::etcd().is_none() {
         return;
     }
-    let runs = (FIRST_SEED..).take(amount(2, 42)).map(|seed| tokio::spawn(run(seed)));
+    agree(Program::MetaStore, amount(2, 42)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn generated_operations_have_etcds_answers_on_disk() {
+    if requirement::etcd().is_none() || etcd_stands_in() {
+        return;
+    }
+    agree(Program::MetaStoreOnDisk, amount(1, 14)).await;
+}
+
+async fn agree(program: Program, seeds: usize) {
+    let runs = (FIRST_SEED..).take(seeds).map(|seed| tokio::spawn(run(program, seed)));
     let mut ended = futures_util::stream::iter(runs).buffer_unordered(AT_ONCE);
     while let Some(result) = ended.next().await {
         if let Err(report) = result.unwrap() {
@@ -34,11 +46,11 @@ async fn generated_operations_have_etcds_answers() {
     }
 }
 
-async fn run(seed: u64) -> Result<(), String> {
+async fn run(program: Program, seed: u64) -> Result<(), String> {
     let mut generator = Generator::new(seed, KeySpace::whole());
     let mut operations: Vec<Operation> = (0..PER_SEED).map(|_| generator.operation()).collect();
     operations.extend(Generator::inspection());
-    let result = shrink::check(Program::MetaStore, None, &operations).await;
+    let result = shrink::check(program, None, &operations).await;
     result.map_err(|report| format!("seed {seed}: {report}"))
 }
 

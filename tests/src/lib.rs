@@ -10,3 +10,4 @@ pub mod process;
 pub mod raw;
 pub mod requirement;
 pub mod simulation;
+pub mod small_disk;

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::binary::Program;
 use crate::http;
+use crate::small_disk::SmallDisk;
 
 /// A start takes milliseconds; this long only on an overloaded machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -37,6 +38,7 @@ pub struct Server {
     arguments: Vec<String>,
     directory: TempDir,
     client: SocketAddr,
+    disk: Option<SmallDisk>,
     child: Option<Child>,
 }
 
@@ -57,6 +59,25 @@ impl Server {
         Err(last)
     }
 
+    /// Like [`Server::start`], with the data on a filesystem of its own of so many megabytes. `None`, having said so,
+    /// where this user cannot mount one.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_on_small_disk(
+        program: Program,
+        megabytes: u32,
+        flags: &[&str],
+    ) -> Result<Option<Self>, StartFailure> {
+        let mut server = Self::prepare(program, flags).map_err(|error| StartFailure(error.to_string()))?;
+        let data = server.data();
+        fs::create_dir(&data).map_err(|error| StartFailure(error.to_string()))?;
+        let Some(disk) = SmallDisk::mount(&data, megabytes) else { return Ok(None) };
+        server.disk = Some(disk);
+        server.restart().await?;
+        Ok(Some(server))
+    }
+
     fn prepare(program: Program, flags: &[&str]) -> io::Result<Self> {
         let directory = TempDir::with_prefix(program.name())?;
         let [client, peer] = [free_port()?, free_port()?];
@@ -71,7 +92,7 @@ impl Server {
             format!("--initial-cluster=one=http://{peer}"),
         ];
         arguments.extend(program.flags().iter().chain(flags).map(|&flag| flag.to_owned()));
-        Ok(Self { program, arguments, directory, client, child: None })
+        Ok(Self { program, arguments, directory, client, disk: None, child: None })
     }
 
     /// Starts the process again with the same flags and data, and waits until it serves.
@@ -95,7 +116,9 @@ impl Server {
 
     fn spawn(&mut self) -> io::Result<()> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
-        let child = Command::new(self.program.path())
+        let path = self.program.path();
+        let mut command = self.disk.as_ref().map_or_else(|| Command::new(&path), |disk| disk.command(&path));
+        let child = command
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -200,6 +223,12 @@ impl Server {
     #[must_use]
     pub const fn client(&self) -> SocketAddr {
         self.client
+    }
+
+    /// The filesystem of its own that the data is on, if it was started so.
+    #[must_use]
+    pub const fn disk(&self) -> Option<&SmallDisk> {
+        self.disk.as_ref()
     }
 
     /// The data directory.

@@ -12,6 +12,7 @@
 //! - Writing inside a range that [`File::allocate`] returned for needs no further space.
 
 pub mod disk;
+mod error;
 pub mod power_loss;
 
 #[cfg(test)]
@@ -23,6 +24,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use disk::Disk;
+pub(crate) use error::Attempt;
+pub use error::FileError;
 pub use power_loss::PowerLoss;
 
 /// A file system, as far as a storage node needs one.

@@ -1,11 +1,11 @@
 //! Why the log refuses: each variant is a sentence with the file, the place and the way out.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use internal_proto::LogIndex;
 
-use crate::identity::{Identity, replace_member};
+use crate::files::FileError;
+use crate::identity::replace_member;
 
 /// An error of the log.
 ///
@@ -41,35 +41,6 @@ pub enum LogError {
         file: PathBuf,
         /// The segment number in its header.
         found: u64,
-    },
-
-    /// The file was written by a newer release.
-    #[error(
-        "{}: format version {found} is newer than version {known}, the newest this release can read; \
-         start the release that wrote it, or a later one", .file.display()
-    )]
-    NewerFormat {
-        /// The segment.
-        file: PathBuf,
-        /// Its format version.
-        found: u32,
-        /// The newest version this release knows.
-        known: u32,
-    },
-
-    /// The log belongs to somebody else.
-    #[error(
-        "{}: the log belongs to member {} of cluster {}, but this is member {} of cluster {}; \
-         start with the data directory of this member, or with an empty one",
-        .file.display(), .found.member, .found.cluster, .expected.member, .expected.cluster
-    )]
-    OtherMember {
-        /// The segment that says so.
-        file: PathBuf,
-        /// Whose it is.
-        found: Identity,
-        /// Who opened it.
-        expected: Identity,
     },
 
     /// There is no space for the next segment; nothing was written.
@@ -133,29 +104,11 @@ pub enum LogError {
         last: LogIndex,
     },
 
-    /// The operating system refused; what a failed write or sync left on the disk is unknown.
-    #[error("{}: cannot {action}: {source}", .file.display())]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// On which file or directory.
-        file: PathBuf,
-        /// The operating system's answer.
-        source: io::Error,
-    },
+    /// The file is another's, is newer, or the operating system refused.
+    #[error(transparent)]
+    File(#[from] FileError),
 
     /// An earlier write or sync failed; it is never retried.
     #[error("an earlier write to the log failed; the node must be restarted")]
     Failed,
-}
-
-/// Adds what was tried, and on which file, to an error of the file layer.
-pub(super) trait Attempt<T> {
-    fn attempt(self, action: &'static str, file: &Path) -> Result<T, LogError>;
-}
-
-impl<T> Attempt<T> for io::Result<T> {
-    fn attempt(self, action: &'static str, file: &Path) -> Result<T, LogError> {
-        self.map_err(|source| LogError::File { action, file: file.to_owned(), source })
-    }
 }

@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use internal_proto::{LogIndex, Term};
 
-use super::error::Attempt;
 use super::index::{Boundary, Index};
 use super::recovery::{self, Cut, Replayed};
 use super::segment::{SEGMENT_SUFFIX, Segment, SegmentHeader, number_in, segment_path};
 use super::spare::Spares;
 use super::writer::Writer;
 use super::{HardState, Log, LogError, Options, Recovered, Start};
-use crate::files::Files;
+use crate::files::{Attempt, Files};
 
 impl Log {
     /// Opens the log in `dir`, which is created if it does not exist, and recovers what it holds. Makes no

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use internal_proto::LogIndex;
 
-use super::error::Attempt;
 use super::index::Stretch;
 use super::record::{self, Kind, Position};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use super::{Entry, Log, LogError, payload};
-use crate::files::File;
+use crate::files::{Attempt, File};
 
 impl Log {
     /// Reads the entries from `from` to before `to`: at least one if there is one, then as many as keep the

@@ -17,12 +17,11 @@ use std::sync::Arc;
 
 use internal_proto::LogIndex;
 
-use super::error::Attempt;
 use super::index::{Boundary, Index};
 use super::record::{self, ALIGNMENT, Checked, Kind, Position};
 use super::segment::{FORMAT_VERSION, HeaderCheck, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, segment_path};
 use super::{HardState, Identity, LogError, Start, payload};
-use crate::files::{File, Files};
+use crate::files::{Attempt, File, FileError, Files};
 
 /// The piece in which the end of the newest segment is compared with zeros and rewritten.
 const REWRITE_BYTES: usize = 64 << 10;
@@ -112,7 +111,7 @@ impl Found {
         let header = match self.header {
             HeaderCheck::Valid(header) => header,
             HeaderCheck::Newer(found) => {
-                return Err(LogError::NewerFormat { file, found, known: FORMAT_VERSION });
+                return Err(FileError::NewerFormat { file, found, known: FORMAT_VERSION }.into());
             }
             HeaderCheck::Invalid => return Err(LogError::Damaged { file, offset: 0 }),
         };
@@ -120,7 +119,9 @@ impl Found {
             return Err(LogError::WrongSegment { file, found: header.number });
         }
         if header.identity != identity {
-            return Err(LogError::OtherMember { file, found: header.identity, expected: identity });
+            return Err(
+                FileError::OtherMember { content: "log", file, found: header.identity, expected: identity }.into()
+            );
         }
         if header.bytes != self.size {
             return Err(LogError::Damaged { file, offset: self.size.min(header.bytes) });
@@ -261,5 +262,5 @@ fn rewrite(file: &Arc<dyn File>, path: &Path, bytes: &mut [u8], from: usize, tai
             file.write_at(piece, start as u64).attempt("write", path)?;
         }
     }
-    file.sync_data().attempt("sync", path)
+    Ok(file.sync_data().attempt("sync", path)?)
 }

@@ -13,9 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::LogError;
-use super::error::Attempt;
 use super::segment::number_in;
-use crate::files::{Files, is_disk_full};
+use crate::files::{Attempt, Files, is_disk_full};
 
 /// Recycled segments kept for reuse: what the log takes up between two checkpoints, 256 MiB by default.
 const MAX_SPARES: usize = 4;
@@ -109,7 +108,7 @@ impl Spares {
             self.ready.push(number);
             return Ok(());
         }
-        self.files.remove(path).attempt("remove", path)
+        Ok(self.files.remove(path).attempt("remove", path)?)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -171,7 +170,7 @@ impl Spares {
         } else {
             self.files.remove(segment).attempt("remove", segment)?;
         }
-        self.files.sync_dir(&self.dir).attempt("sync the directory", &self.dir)
+        Ok(self.files.sync_dir(&self.dir).attempt("sync the directory", &self.dir)?)
     }
 }
 

@@ -12,10 +12,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::LogError;
-use super::error::Attempt;
 use super::record::{self, ALIGNMENT, HEADER_BYTES, Kind, Position};
 use super::segment::Segment;
-use crate::files::File;
+use crate::files::{Attempt, File};
 
 /// Groups are padded with zeros to whole pages: a partial page of a recycled segment would first be read.
 const PAGE_BYTES: u32 = 4096;
@@ -122,6 +121,6 @@ impl Writer {
 
     fn settle(&mut self, outcome: std::io::Result<()>, action: &'static str) -> Result<(), LogError> {
         self.failed |= outcome.is_err();
-        outcome.attempt(action, &self.path)
+        Ok(outcome.attempt(action, &self.path)?)
     }
 }

@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::chunk::{CHUNK_HEADER_BYTES, ChunkHeader, Kind, Place};
-use super::error::Attempt;
-use super::format::{HEADER_BYTES, Header, HeaderCheck, checkpoint_name, is_checkpoint, is_leftover};
+use super::format::{FORMAT_VERSION, HEADER_BYTES, Header, HeaderCheck, checkpoint_name, is_checkpoint, is_leftover};
 use super::record::{self, Totals};
 use super::write::remove;
 use super::{Checkpoint, CheckpointError};
 use crate::engine::loading::Loading;
 use crate::engine::{ChangeId, Engine};
-use crate::files::{File, Files};
+use crate::files::{Attempt, File, FileError, Files};
 use crate::identity::Identity;
 
 /// Loads the newest checkpoint of `dir` and removes whatever else a crash left there.
@@ -67,9 +66,11 @@ impl Reader {
                 Ok(Self { path, file, header, bytes, offset: HEADER_BYTES as u64, place })
             }
             HeaderCheck::Valid(Header { identity: found, .. }, _) => {
-                Err(CheckpointError::OtherMember { file: path, found, expected: identity })
+                Err(FileError::OtherMember { content: "checkpoint", file: path, found, expected: identity }.into())
             }
-            HeaderCheck::Newer(found) => Err(CheckpointError::NewerFormat { file: path, found }),
+            HeaderCheck::Newer(found) => {
+                Err(FileError::NewerFormat { file: path, found, known: FORMAT_VERSION }.into())
+            }
             HeaderCheck::Invalid => Err(CheckpointError::Damaged { file: path, offset: 0 }),
         }
     }

@@ -4,13 +4,12 @@ use std::io;
 use std::path::Path;
 
 use super::chunk::{CHUNK_HEADER_BYTES, Kind, Place, seal};
-use super::error::Attempt;
 use super::format::{Header, checkpoint_name, is_checkpoint, is_leftover, writing_path};
 use super::record::{self, RECORD_HEADER_BYTES, Totals};
 use super::{Checkpoint, CheckpointError, Content};
 use crate::engine::keys::Record;
 use crate::engine::{CHUNK, ChangeId};
-use crate::files::{File, Files, is_disk_full};
+use crate::files::{Attempt, File, FileError, Files, is_disk_full};
 use crate::identity::Identity;
 
 /// What a chunk may grow to before the next begins; a record larger than that has a chunk of its own. Large enough
@@ -40,7 +39,7 @@ pub(super) fn write(
         if is_disk_full(&error) {
             return CheckpointError::NoDisk { dir: dir.to_owned() };
         }
-        CheckpointError::File { action: "write", file: dir.join(&name), source: error }
+        FileError::System { action: "write", file: dir.join(&name), source: error }.into()
     })?;
     remove(files, dir, |other| is_checkpoint(other) && *other < *name)?;
     Ok(Checkpoint { index: position.applied, term: position.term, bytes })

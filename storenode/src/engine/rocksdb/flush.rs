@@ -8,6 +8,9 @@ use super::{RocksEngine, values};
 use crate::engine::keys::Record;
 use crate::engine::{Engine as _, Position, SmallKey};
 
+/// What a flush takes beside the data: indexes, filters, the manifest.
+const FLUSH_MARGIN: u64 = 4 << 20;
+
 /// Why what was written is not durable.
 #[derive(Debug, thiserror::Error)]
 pub enum FlushError {
@@ -34,8 +37,16 @@ impl RocksEngine {
     /// call. Blocks for as long as the disk takes; writes go on.
     ///
     /// # Errors
-    /// [`FlushError`]; after [`FlushError::NoDisk`] RocksDB tries again by itself once there is space.
+    /// [`FlushError`]. A flush that runs out of space makes RocksDB refuse writes until there is some, so one that
+    /// foreseeably would is not begun.
     pub fn flush(&self) -> Result<Position, FlushError> {
+        let needed = self.property("rocksdb.cur-size-all-mem-tables") + FLUSH_MARGIN;
+        if let Some(free) = self.free_bytes()
+            && free < needed
+        {
+            let reason = format!("{needed} bytes are needed, {free} are free");
+            return Err(FlushError::NoDisk { dir: self.dir.clone(), reason });
+        }
         let flushed = self.db.flush().and_then(|()| self.durable());
         flushed.map_err(|error| {
             let (dir, reason) = (self.dir.clone(), error.to_string());

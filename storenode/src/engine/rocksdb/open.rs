@@ -12,12 +12,13 @@ use ::rocksdb::{
 };
 use internal_proto::{ClusterId, MemberId};
 
-use super::{Budget, RocksEngine, values};
+use super::{Budget, RocksEngine};
 use crate::engine::keys::Record;
+use crate::files::FileError;
 use crate::identity::{Identity, replace_member};
 
 /// The format of the records. A change of their meaning is another number.
-const FORMAT: u64 = 1;
+const FORMAT: u32 = 1;
 
 /// Bytes per block: larger ones compress better and have smaller indexes, smaller ones make random reads cheaper.
 const BLOCK: usize = 16 << 10;
@@ -45,27 +46,9 @@ pub enum OpenError {
         /// RocksDB's words.
         reason: String,
     },
-    /// A newer version wrote it.
-    #[error("the store in {} has format {found}, and this version knows {FORMAT}: start the newer version", .dir.display())]
-    NewerFormat {
-        /// The store.
-        dir: PathBuf,
-        /// Its format.
-        found: u64,
-    },
-    /// Somebody else's.
-    #[error(
-        "the store in {} belongs to member {} of cluster {}, not to member {} of cluster {}: put the right one back",
-        .dir.display(), .found.member, .found.cluster, .expected.member, .expected.cluster
-    )]
-    OtherMember {
-        /// The store.
-        dir: PathBuf,
-        /// Whose it is.
-        found: Identity,
-        /// Whose it should be.
-        expected: Identity,
-    },
+    /// It is of another format or another member.
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 impl RocksEngine {
@@ -95,18 +78,27 @@ impl RocksEngine {
 
 /// Format ‖ cluster ‖ member.
 fn format(identity: Identity) -> Vec<u8> {
-    [FORMAT, identity.cluster.0, identity.member.0].iter().flat_map(|number| number.to_be_bytes()).collect()
+    let mut out = FORMAT.to_be_bytes().to_vec();
+    out.extend(identity.cluster.0.to_be_bytes());
+    out.extend(identity.member.0.to_be_bytes());
+    out
 }
 
 fn check(dir: &Path, bytes: &[u8], expected: Identity) -> Result<(), OpenError> {
-    let dir = dir.to_owned();
-    let number = |at: usize| values::number(bytes.get(8 * at..).unwrap_or_default());
-    let found = number(0);
+    let file = dir.to_owned();
+    let unreadable = || OpenError::Unusable { dir: dir.to_owned(), reason: "its format record is cut off".to_owned() };
+    let (format, rest) = bytes.split_first_chunk().ok_or_else(unreadable)?;
+    let found = u32::from_be_bytes(*format);
     if found > FORMAT {
-        return Err(OpenError::NewerFormat { dir, found });
+        return Err(FileError::NewerFormat { file, found, known: FORMAT }.into());
     }
-    let found = Identity { cluster: ClusterId(number(1)), member: MemberId(number(2)) };
-    if found == expected { Ok(()) } else { Err(OpenError::OtherMember { dir, found, expected }) }
+    let (cluster, rest) = rest.split_first_chunk().ok_or_else(unreadable)?;
+    let (member, _) = rest.split_first_chunk().ok_or_else(unreadable)?;
+    let found = Identity {
+        cluster: ClusterId(u64::from_be_bytes(*cluster)),
+        member: MemberId(u64::from_be_bytes(*member)),
+    };
+    if found == expected { Ok(()) } else { Err(FileError::OtherMember { content: "store", file, found, expected }.into()) }
 }
 
 pub(super) fn options(budget: Budget) -> Options {

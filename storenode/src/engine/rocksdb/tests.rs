@@ -13,6 +13,7 @@ use super::{Budget, OpenError, RocksEngine};
 use crate::engine::memory::MemoryEngine;
 use crate::engine::mirror::MirrorEngine;
 use crate::engine::{Batch, ChangeId, Engine, NewVersion, Position, SmallKey, SmallKind, Version};
+use crate::files::FileError;
 use crate::identity::Identity;
 
 const MINE: Identity = Identity { cluster: ClusterId(1), member: MemberId(2) };
@@ -130,12 +131,12 @@ fn the_store_of_another_member_or_version_is_refused() {
     drop(disk(dir.path()).unwrap());
     let other = Identity { member: MemberId(3), ..MINE };
     let error = RocksEngine::open(dir.path(), other, Budget::new(0)).unwrap_err();
-    assert!(matches!(error, OpenError::OtherMember { found: MINE, .. }), "{error}");
+    assert!(matches!(error, OpenError::File(FileError::OtherMember { found: MINE, .. })), "{error}");
     let engine = disk(dir.path()).unwrap();
-    engine.db.put([0], [0, 0, 0, 0, 0, 0, 0, 99]).unwrap();
+    engine.db.put([0], [0, 0, 0, 99]).unwrap();
     drop(engine);
     let error = disk(dir.path()).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 99, .. }), "{error}");
+    assert!(matches!(error, OpenError::File(FileError::NewerFormat { found: 99, .. })), "{error}");
 }
 
 #[test]

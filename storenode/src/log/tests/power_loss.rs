@@ -131,8 +131,8 @@ impl Torture {
             }
             match Log::open(Arc::new(self.files.clone()), Path::new(DIR), options) {
                 Ok((log, _)) => return Ok(log),
-                Err(LogError::File { .. }) if self.random.random_bool(0.5) => self.files.kill(),
-                Err(LogError::File { .. }) => self.lose_power(),
+                Err(LogError::File(_)) if self.random.random_bool(0.5) => self.files.kill(),
+                Err(LogError::File(_)) => self.lose_power(),
                 Err(error) => return Err(error.to_string()),
             }
         }

@@ -10,8 +10,9 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// The route of a path, under its current or its old prefix.
+    /// The route of a path, percent-encoded or not, under its current or its old prefix.
     pub(super) fn find(path: &str) -> Option<Self> {
+        let path = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
         let path = path.strip_prefix("/v3/").or_else(|| path.strip_prefix("/v3beta/"))?;
         let (_, service, method) = ROUTES.iter().find(|(route, ..)| *route == path)?;
         let service = proto::descriptors().get_service_by_name(service)?;
@@ -93,6 +94,14 @@ const ROUTES: [(&str, &str, &str); 51] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_percent_encoded_path_has_the_route_of_the_plain_one() {
+        let route = |path| Route::find(path).map(|route| route.grpc_path().to_string());
+        assert_eq!(route("/v3/kv/rang%65"), route("/v3/kv/range"));
+        assert_eq!(route("/v3/kv/range%2f"), None);
+        assert_eq!(route("/v3/kv/%ff"), None);
+    }
 
     #[test]
     fn every_route_has_a_method_and_every_method_of_etcd_a_route() {

@@ -49,7 +49,7 @@ impl Torture {
             let attempted = self.store.dump();
             match self.store.write(&self.files, Path::new(DIR), IDENTITY) {
                 Ok(_) => self.possible = vec![attempted],
-                Err(CheckpointError::File { .. }) => self.possible.push(attempted),
+                Err(CheckpointError::File(_)) => self.possible.push(attempted),
                 Err(error) => return Err(format!("round {round}: {error}")),
             }
             if self.random.random_bool(0.8) {
@@ -93,7 +93,7 @@ impl Torture {
                     self.store = store;
                     break;
                 }
-                Err(CheckpointError::File { .. }) => self.lose_power(),
+                Err(CheckpointError::File(_)) => self.lose_power(),
                 Err(error) => return Err(error.to_string()),
             }
         }

@@ -118,12 +118,7 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let path = self.program.path();
         let mut command = self.disk.as_ref().map_or_else(|| Command::new(&path), |disk| disk.command(&path));
-        let child = command
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
+        let child = command.args(&self.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.child = Some(child);
         Ok(())
     }

@@ -94,11 +94,13 @@ fn check(dir: &Path, bytes: &[u8], expected: Identity) -> Result<(), OpenError> 
     }
     let (cluster, rest) = rest.split_first_chunk().ok_or_else(unreadable)?;
     let (member, _) = rest.split_first_chunk().ok_or_else(unreadable)?;
-    let found = Identity {
-        cluster: ClusterId(u64::from_be_bytes(*cluster)),
-        member: MemberId(u64::from_be_bytes(*member)),
-    };
-    if found == expected { Ok(()) } else { Err(FileError::OtherMember { content: "store", file, found, expected }.into()) }
+    let found =
+        Identity { cluster: ClusterId(u64::from_be_bytes(*cluster)), member: MemberId(u64::from_be_bytes(*member)) };
+    if found == expected {
+        Ok(())
+    } else {
+        Err(FileError::OtherMember { content: "store", file, found, expected }.into())
+    }
 }
 
 pub(super) fn options(budget: Budget) -> Options {

@@ -13,7 +13,9 @@ use tonic::{Code, Status};
 /// Room for the log's two first segments, a checkpoint, and not much else.
 const DISK_MEGABYTES: u32 = 320;
 const VALUE_BYTES: usize = 1 << 20;
-/// The same for the engine on disk, which keeps a reserve of its own and has its flushed history to compact.
+/// Put over and over: what fills the disk is the log.
+const KEYS: usize = 8;
+/// The same for the engine on disk, which keeps a reserve.
 const ENGINE_DISK_MEGABYTES: u32 = 900;
 /// More values than the disk has room for.
 const MOST_VALUES: usize = 1_000;
@@ -22,8 +24,7 @@ const RESUMES_WITHIN: Duration = Duration::from_secs(30);
 
 async fn put(client: &Client, number: usize) -> Result<i64, Status> {
     let value = vec![b'v'; VALUE_BYTES].into();
-    // A few keys, over and over: what fills the disk is the log.
-    let put = PutRequest { key: format!("key/{}", number % 8).into(), value, ..PutRequest::default() };
+    let put = PutRequest { key: format!("key/{}", number % KEYS).into(), value, ..PutRequest::default() };
     Ok(client.kv.clone().put(put).await?.into_inner().header.unwrap().revision)
 }
 
@@ -33,9 +34,8 @@ async fn newest(client: &Client) -> i64 {
     kvs.iter().map(|kv| kv.fields().mod_revision.0).max().unwrap_or_default()
 }
 
-/// Puts until one is refused; the newest revision acknowledged before.
-async fn put_until_refused(client: &Client) -> i64 {
-    let mut acknowledged = 0;
+/// Puts until one is refused; the newest revision acknowledged before, at least `acknowledged`.
+async fn put_until_refused(client: &Client, mut acknowledged: i64) -> i64 {
     for number in 0..MOST_VALUES {
         match put(client, number).await {
             Ok(revision) => acknowledged = revision,
@@ -76,10 +76,13 @@ async fn fill_and_free(program: Program, megabytes: u32) {
     let client = Client::connect(server.client()).await.unwrap();
     let lease = LeaseGrantRequest { ttl: 600, id: 7 };
     client.lease.clone().lease_grant(lease).await.unwrap();
-    put(&client, 0).await.unwrap();
+    let mut acknowledged = 0;
+    for number in 0..KEYS {
+        acknowledged = put(&client, number).await.unwrap();
+    }
 
     server.disk().unwrap().fill().unwrap();
-    let acknowledged = put_until_refused(&client).await;
+    let acknowledged = put_until_refused(&client, acknowledged).await;
     assert_eq!(newest(&client).await, acknowledged, "reads go on, and what was refused was not done");
     let delete = DeleteRangeRequest { key: "key/1".into(), ..DeleteRangeRequest::default() };
     let deleted = client.kv.clone().delete_range(delete).await.unwrap().into_inner();

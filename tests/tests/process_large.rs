@@ -67,7 +67,7 @@ async fn data_larger_than_memory_is_served_and_found_again() {
     if etcd_stands_in() {
         return;
     }
-    let keys = amount(512 << 20, 2 << 30) / VALUE;
+    let keys = amount(256 << 20, 2 << 30) / VALUE;
     let cache = format!("--rocksdb-cache-mb={CACHE_MEGABYTES}");
     let mut server = Server::start(Program::MetaStoreOnDisk, &[&cache]).await.unwrap();
     let client = Client::connect(server.client()).await.unwrap();

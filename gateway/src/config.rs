@@ -35,6 +35,10 @@ pub struct Config {
     pub json_gateway: bool,
     /// How long open requests may take to finish once a shutdown began.
     pub drain_timeout: Duration,
+    /// When a client connection is asked to end so that the client opens another, perhaps elsewhere; `None` for never.
+    pub connection_age: Option<Duration>,
+    /// How long the streams of such a connection may take to end; `None` for as long as they like.
+    pub connection_age_grace: Option<Duration>,
 }
 
 impl Default for Config {
@@ -49,6 +53,8 @@ impl Default for Config {
             slow_request: Duration::from_millis(300),
             json_gateway: true,
             drain_timeout: Duration::from_secs(5),
+            connection_age: None,
+            connection_age_grace: None,
         }
     }
 }

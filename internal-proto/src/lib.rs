@@ -14,6 +14,7 @@ mod convert;
 mod error;
 mod key_range;
 mod key_value;
+mod range_index;
 mod request;
 mod response;
 mod store;
@@ -24,6 +25,7 @@ pub use command::{Command, Entry, EntryError, LeaseCheckpoint, Operation, Origin
 pub use error::Error;
 pub use key_range::{KeyRange, RangeEnd};
 pub use key_value::{Event, EventKind, KeyValue, KeyValueFields, MalformedKeyValue};
+pub use range_index::RangeIndex;
 pub use request::{
     CompactRequest, Compare, CompareOperator, CompareTarget, DeleteRangeRequest, LeaseGrantRequest,
     LeaseTimeToLiveRequest, PutLease, PutRequest, PutValue, RangeRequest, Request, RevisionFilter, Route, Sort,

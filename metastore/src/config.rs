@@ -150,7 +150,6 @@ pub struct Myself {
 /// The gateway's part, and what etcd warns about when it starts with such values.
 fn gateway_config(settings: &Settings) -> (gateway::config::Config, Vec<String>) {
     let mut warnings = Vec::new();
-    let keepalive = settings.duration("grpc-keepalive-interval");
     let max_request_bytes = count(settings, "max-request-bytes");
     if max_request_bytes > RECOMMENDED_MAX_REQUEST_BYTES {
         warnings.push(format!("requests of up to {max_request_bytes} bytes are allowed, 10 MiB is recommended"));
@@ -165,12 +164,14 @@ fn gateway_config(settings: &Settings) -> (gateway::config::Config, Vec<String>)
         max_txn_ops: count(settings, "max-txn-ops"),
         // 0 is no limit, as in etcd.
         max_concurrent_streams: if streams == 0 { u32::MAX } else { streams },
-        keepalive_interval: (!keepalive.is_zero()).then_some(keepalive),
+        keepalive_interval: some_duration(settings, "grpc-keepalive-interval"),
         keepalive_timeout: settings.nonzero_duration("grpc-keepalive-timeout"),
         watch_progress_interval: progress.max(MIN_PROGRESS_INTERVAL),
         slow_request: settings.nonzero_duration("warning-unary-request-duration"),
         json_gateway: settings.boolean("enable-grpc-gateway"),
         drain_timeout: settings.duration("drain-timeout"),
+        connection_age: some_duration(settings, "grpc-max-connection-age"),
+        connection_age_grace: some_duration(settings, "grpc-max-connection-age-grace"),
     };
     (config, warnings)
 }
@@ -183,6 +184,11 @@ fn engine(settings: &Settings) -> Engine {
         }
         _ => Engine::Memory,
     }
+}
+
+/// A duration that 0 turns off.
+fn some_duration(settings: &Settings, name: &str) -> Option<Duration> {
+    Some(settings.duration(name)).filter(|duration| !duration.is_zero())
 }
 
 /// etcd's rule: 0 asks for the default, a negative number for no limit.

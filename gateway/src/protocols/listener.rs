@@ -3,7 +3,7 @@
 //! ```text
 //!  accept ─► permit ─► first bytes in time ─► HTTP/1 or HTTP/2 ─► service
 //!    │                                              │
-//!  shutdown ──────────────────────────────► GOAWAY, drain, then close what is left
+//!  shutdown, or the connection is old ────► GOAWAY, drain, then close what is left
 //! ```
 //!
 //! Invariants: connections are bounded; one that sends nothing, or half a beginning, is dropped; one connection's
@@ -12,6 +12,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +21,9 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::Service;
 
@@ -76,6 +76,10 @@ pub struct Options {
     pub keepalive_timeout: Duration,
     /// For requests and streams to end once the server stops.
     pub drain_timeout: Duration,
+    /// When a connection is asked to end and its client to open another, give or take a tenth; `None` for never.
+    pub connection_age: Option<Duration>,
+    /// What such a connection's streams get to end; `None` for as long as they like.
+    pub connection_age_grace: Option<Duration>,
 }
 
 impl From<&Config> for Options {
@@ -87,6 +91,8 @@ impl From<&Config> for Options {
             keepalive_interval: config.keepalive_interval,
             keepalive_timeout: config.keepalive_timeout,
             drain_timeout: config.drain_timeout,
+            connection_age: config.connection_age,
+            connection_age_grace: config.connection_age_grace,
         }
     }
 }
@@ -98,7 +104,7 @@ where
     S: Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
-    let graceful = GracefulShutdown::new();
+    let (drain, draining) = watch::channel(false);
     let server = Server {
         permits: Arc::new(Semaphore::new(options.connections_max)),
         protocol: Arc::new(protocol(&options)),
@@ -113,12 +119,15 @@ where
     }
     drop(accepted);
 
+    let mut number: u32 = 0;
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
             Some((stream, permit)) = incoming.recv() => {
-                connections.spawn(server.clone().connection(stream, permit, graceful.watcher()));
+                number = number.wrapping_add(1);
+                let age = options.connection_age.map(|age| spread(age, number));
+                connections.spawn(server.clone().connection(stream, permit, age, draining.clone()));
             }
             Some(_) = connections.join_next() => {}
             else => break,
@@ -126,10 +135,19 @@ where
     }
     acceptors.shutdown().await;
     drop(incoming);
-    if tokio::time::timeout(options.drain_timeout, graceful.shutdown()).await.is_err() {
+    drain.send_replace(true);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(options.drain_timeout, drained).await.is_err() {
         tracing::info!(connections = connections.len(), "closing connections that did not end in time");
     }
     connections.shutdown().await;
+}
+
+/// An age within a tenth of the one asked for, another for each connection, so that those of one moment do not all move
+/// at once. Multiples of the golden ratio spread evenly however many there are.
+fn spread(age: Duration, number: u32) -> Duration {
+    const GOLDEN_RATIO: f64 = 0.618_033_988_749_895;
+    age.mul_f64(0.9 + 0.2 * (f64::from(number) * GOLDEN_RATIO).fract())
 }
 
 type Permit = tokio::sync::OwnedSemaphorePermit;
@@ -196,21 +214,50 @@ where
     S: Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
-    async fn connection(self, stream: TcpStream, permit: Permit, watcher: Watcher) {
+    async fn connection(
+        self,
+        stream: TcpStream,
+        permit: Permit,
+        age: Option<Duration>,
+        mut draining: watch::Receiver<bool>,
+    ) {
         let _permit = permit;
-        let begun = tokio::time::timeout(self.options.first_bytes_timeout, first_bytes(&stream)).await;
-        if !matches!(begun, Ok(Ok(()))) {
-            return;
-        }
+        let begun = tokio::time::timeout(self.options.first_bytes_timeout, first_bytes(&stream));
+        let begun = tokio::select! {
+            begun = begun => begun,
+            _ = draining.wait_for(|draining| *draining) => return,
+        };
         // Answers are small and wanted at once.
-        if stream.set_nodelay(true).is_err() {
+        if !matches!(begun, Ok(Ok(()))) || stream.set_nodelay(true).is_err() {
             return;
         }
         let service = TowerToHyperService::new(self.service);
-        let connection = self.protocol.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        if let Err(error) = watcher.watch(connection.into_owned()).await {
-            tracing::debug!(error, "a connection failed");
+        let mut connection = pin!(self.protocol.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        // A draining server sets a time for all connections together.
+        let grace = tokio::select! {
+            ended = connection.as_mut() => return note(ended),
+            _ = draining.wait_for(|draining| *draining) => None,
+            () = elapse(age) => self.options.connection_age_grace,
+        };
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            ended = connection => note(ended),
+            () = elapse(grace) => {}
         }
+    }
+}
+
+fn note(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+    if let Err(error) = ended {
+        tracing::debug!(error, "a connection failed");
+    }
+}
+
+/// Waits for a time; for ever if there is none.
+async fn elapse(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -62,7 +62,7 @@ impl StreamState {
         let key = FeedKey { range: create.range, prev_kv: create.prev_kv };
         let feed = match feeds.find(&key).filter(|feed| self.slots.contains_key(&feed.id)) {
             Some(feed) => feed,
-            None => match feeds.attach(&key, now.revision.next(), stream) {
+            None => match feeds.attach(key, now.revision.next(), stream) {
                 Some(feed) => feed,
                 None => return self.refuse(Refusal::TooManyFeeds, now),
             },

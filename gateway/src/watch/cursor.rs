@@ -9,9 +9,11 @@
 //! Invariant: every event of the feed from the start on leaves once, in order: `next` is all there is to remember.
 
 use bytes::{Bytes, BytesMut};
-use internal_proto::{Event, EventKind, Revision};
+use internal_proto::{Event, EventKind, FeedId, Revision};
 
 use super::events::{self, Filter};
+use super::feeds::Feed;
+use super::reads::Page;
 use super::ring::Ring;
 
 /// Revisions that a response to a watch that catches up holds at most, as in etcd.
@@ -69,16 +71,6 @@ pub(super) enum Pull {
     Events(Revision, Bytes),
 }
 
-/// A page of history on its way to a watch.
-#[derive(Debug)]
-pub(super) struct Page {
-    /// Revisions not sent yet, the last one foremost.
-    pub(super) revisions: Vec<(Revision, Vec<Event>)>,
-    pub(super) through: Revision,
-    /// The store's revision when the page was read.
-    pub(super) current: Revision,
-}
-
 impl Watch {
     /// A watch created at revision `now`.
     pub(super) fn new(id: i64, create: &Create, now: Revision) -> Self {
@@ -91,24 +83,25 @@ impl Watch {
 
     /// Whether everything up to `now` has been or is being sent as it happens.
     pub(super) fn is_synced(&self, ring: &Ring, now: Revision) -> bool {
-        ring.live && !self.catching_up && self.start <= now && self.next >= ring.floor()
+        ring.is_live() && !self.catching_up && self.start <= now && self.next >= ring.floor()
     }
 
     /// The next events in the ring. `through`: all live feeds are complete up to there.
-    pub(super) fn pull(&mut self, ring: &Ring, through: Revision) -> Pull {
+    pub(super) fn pull(&mut self, feed: &Feed, through: Revision) -> Pull {
+        let ring = feed.ring.lock();
         if self.next < ring.floor() {
             self.catching_up = true;
             return Pull::Behind;
         }
         if self.catching_up {
-            return self.pull_many(ring, through);
+            return self.pull_many(feed.id, &ring, through);
         }
         let Some(entry) = ring.since(self.next).next() else { return Pull::Nothing };
         self.next = entry.revision.next();
         self.sent(entry.revision, self.filter.apply(&entry.events))
     }
 
-    fn pull_many(&mut self, ring: &Ring, through: Revision) -> Pull {
+    fn pull_many(&mut self, feed: FeedId, ring: &Ring, through: Revision) -> Pull {
         let mut collected = BytesMut::new();
         let next = self.next;
         for entry in ring.since(next).take(MAX_CATCH_UP_REVISIONS) {
@@ -119,28 +112,27 @@ impl Watch {
             }
         }
         if self.next == next {
-            self.catching_up = !ring.live;
+            self.catching_up = !ring.is_live_for(feed);
             return Pull::Nothing;
         }
         let current = through.max(Revision(self.next.0 - 1));
         self.sent(current, self.filter.apply(&collected.freeze()))
     }
 
-    /// The next events of a page, which is over once it is empty.
-    pub(super) fn pull_page(&mut self, page: &mut Page) -> Pull {
-        let mut revisions = Vec::new();
-        while revisions.len() < MAX_CATCH_UP_REVISIONS
-            && let Some((revision, events)) = page.revisions.pop()
-        {
-            self.next = revision.next();
-            revisions.push(events);
+    /// The next events of a page.
+    pub(super) fn pull_page(&mut self, page: &Page) -> Pull {
+        let rest = page.since(self.next);
+        let (revisions, later) = rest.split_at(rest.len().min(MAX_CATCH_UP_REVISIONS));
+        if let Some((last, _)) = revisions.last() {
+            self.next = last.next();
         }
-        if page.revisions.is_empty() {
+        if later.is_empty() {
             self.next = self.next.max(page.through.next());
         }
         let filter = self.filter;
         let wanted = |event: &&Event| if event.kind == EventKind::Delete { filter.deletes } else { filter.puts };
-        self.sent(page.current, events::encode(revisions.iter().flatten().filter(wanted)))
+        let events = revisions.iter().flat_map(|(_, events)| events).filter(wanted);
+        self.sent(page.current, events::encode(events))
     }
 
     fn sent(&mut self, revision: Revision, events: Bytes) -> Pull {

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::exchange::{Output, StreamRequest};
+use super::feeds::MAX_OWN;
 use super::state::State;
 use super::stream::{Step, Stream};
 use super::upstream;
@@ -23,7 +24,7 @@ pub struct Hub {
 
 /// What the hub, its task and its streams share.
 ///
-/// Locks are taken in the order state, stream, ring.
+/// Locks are taken in the order state, stream, ring, source.
 pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     pub(super) floor: Arc<Floor>,
@@ -46,6 +47,10 @@ pub struct Counts {
     pub watches: usize,
     /// Watches that are behind and read history.
     pub slow_watches: usize,
+    /// Distinct ranges watched, with and without the versions before.
+    pub ranges: usize,
+    /// Those of them that covering feeds serve.
+    pub covered: usize,
     /// Feeds from the node.
     pub feeds: usize,
 }
@@ -54,7 +59,13 @@ impl Hub {
     /// A hub over a store. Must be called within a tokio runtime; the hub's task ends with the hub.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, floor: Arc<Floor>) -> Self {
-        let shared = Arc::new(Shared::new(floor));
+        Self::with_own_feeds(store, floor, MAX_OWN)
+    }
+
+    /// As [`Hub::new`]; so many ranges at most get a feed of their own from the node, the ranges beyond share one.
+    #[must_use]
+    pub fn with_own_feeds(store: Arc<dyn Store>, floor: Arc<Floor>, max_own: usize) -> Self {
+        let shared = Arc::new(Shared::new(floor, max_own));
         let upstream = tokio::spawn(upstream::run(store, Arc::clone(&shared)));
         Self { shared, upstream }
     }
@@ -81,9 +92,9 @@ impl Drop for Hub {
 }
 
 impl Shared {
-    pub(super) fn new(floor: Arc<Floor>) -> Self {
+    pub(super) fn new(floor: Arc<Floor>, max_own: usize) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State::new(max_own)),
             floor,
             through: AtomicI64::new(0),
             member: AtomicU64::new(0),

@@ -1,4 +1,4 @@
-//! Watches as clients see them: any number of client streams over one feed per range from a node.
+//! Watches as clients see them: any number of client streams over few feeds from a node.
 //!
 //! ```text
 //!  node ──WatchBatch──► upstream ──► feeds: one ring of recent events each ──► streams: a cursor per watch ──► clients
@@ -18,9 +18,12 @@ mod events;
 mod exchange;
 mod feeds;
 mod hub;
+mod reads;
 mod ring;
+mod source;
 mod state;
 mod stream;
+mod subscriptions;
 mod upstream;
 
 #[cfg(test)]

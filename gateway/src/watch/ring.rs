@@ -11,9 +11,12 @@
 //! Invariant: every event of the feed at or above `floor` that has arrived is in the ring.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use internal_proto::{FeedId, Revision};
+
+use super::source::Source;
 
 /// Events kept in memory for all feeds together: what clients fall behind by in some seconds is served from here.
 const MAX_BYTES: usize = 64 << 20;
@@ -25,8 +28,8 @@ const ENTRY_BYTES: usize = 128;
 pub(super) struct Ring {
     entries: VecDeque<Entry>,
     floor: Revision,
-    /// The node has sent everything up to `through`; until then watches of the feed are not synced.
-    pub(super) live: bool,
+    /// What fills the ring.
+    source: Arc<Source>,
 }
 
 /// One revision's events of one feed.
@@ -38,8 +41,32 @@ pub(super) struct Entry {
 
 impl Ring {
     /// An empty ring that will hold everything from a revision on.
-    pub(super) const fn new(floor: Revision) -> Self {
-        Self { entries: VecDeque::new(), floor, live: false }
+    pub(super) const fn new(floor: Revision, source: Arc<Source>) -> Self {
+        Self { entries: VecDeque::new(), floor, source }
+    }
+
+    /// A ring whose source cannot say what happened up to now, and from where on it can.
+    pub(super) const fn forgotten(source: Arc<Source>) -> Self {
+        Self::new(Revision(i64::MAX), source)
+    }
+
+    /// The node has sent everything up to `through`; until then watches of the feed are not synced.
+    pub(super) fn is_live(&self) -> bool {
+        self.source.is_live()
+    }
+
+    /// Whether it is live; if not, the feed hears of it.
+    pub(super) fn is_live_for(&self, feed: FeedId) -> bool {
+        self.source.is_live_for(feed)
+    }
+
+    pub(super) fn is_filled_by(&self, source: &Arc<Source>) -> bool {
+        Arc::ptr_eq(&self.source, source)
+    }
+
+    /// From now on another source fills the ring, and begins where this one ends.
+    pub(super) fn hand_over(&mut self, source: Arc<Source>) {
+        self.source = source;
     }
 
     pub(super) const fn floor(&self) -> Revision {
@@ -69,11 +96,7 @@ impl Ring {
 
     /// Forgets everything: the node cannot say what happened up to now.
     pub(super) fn forget(&mut self) {
-        *self = Self::new(Revision(i64::MAX));
-    }
-
-    pub(super) fn is_forgotten(&self) -> bool {
-        self.floor == Revision(i64::MAX)
+        *self = Self::forgotten(Arc::clone(&self.source));
     }
 
     /// Starts again where the node does, after `forget`.
@@ -90,9 +113,10 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// Adds an entry to a feed's ring, and says which feeds must each evict one entry for it.
-    pub(super) fn push(&mut self, feed: FeedId, ring: &mut Ring, entry: Entry) -> Vec<FeedId> {
-        let bytes = ENTRY_BYTES + entry.events.len();
+    /// Adds an entry to a feed's ring, and says which feeds must each evict one entry for it. `shared`: an entry
+    /// of the same revision has the same events, in the same allocation.
+    pub(super) fn push(&mut self, feed: FeedId, ring: &mut Ring, entry: Entry, shared: bool) -> Vec<FeedId> {
+        let bytes = ENTRY_BYTES + if shared { 0 } else { entry.events.len() };
         ring.entries.push_back(entry);
         self.arrivals.push_back((feed, bytes));
         self.bytes += bytes;

@@ -1,6 +1,7 @@
 //! Runs the scripts in `testscripts/watch`: the hub and its streams over a small node, one step at a time.
 //!
 //! ```text
+//!  own-feeds N        so many ranges have a feed of their own (first of all, if at all)
 //!  stream NAME, close NAME
 //!  create NAME RANGE [id=N start=N prev_kv=true notify=true filter=noput|nodelete]
 //!  refuse NAME, cancel NAME ID, progress NAME, tick NAME
@@ -33,7 +34,7 @@ use super::{Create, Filter, Output, Refusal, Requests, StreamRequest, WatchStrea
 test_each_file::test_each_path! { in "gateway/testscripts/watch" as scripts => run }
 
 fn run(path: &Path) {
-    let shared = Arc::new(Shared::new(Arc::default()));
+    let shared = Arc::new(Shared::new(Arc::default(), super::feeds::MAX_OWN));
     goldenscript::run(&mut Script { shared, node: Node::default(), streams: HashMap::new() }, path).unwrap();
 }
 
@@ -64,6 +65,10 @@ impl Runner for Script {
         let mut output = String::new();
         let name = command.name.as_str();
         match name {
+            "own-feeds" => {
+                let count = args.next_pos().ok_or("count")?.parse()?;
+                self.shared = Arc::new(Shared::new(Arc::default(), count));
+            }
             "stream" => {
                 let stream = Shared::open(&self.shared);
                 self.streams.insert(args.next_pos().ok_or("name")?.to_owned(), stream);
@@ -131,7 +136,7 @@ impl Script {
     fn serve(&mut self, floor: Revision) -> Text {
         let mut output = String::new();
         loop {
-            let commands: Vec<_> = self.shared.state.lock().feeds.outbox.drain(..).collect();
+            let commands: Vec<_> = self.shared.state.lock().outbox().drain(..).collect();
             let mut batch = WatchBatch::default();
             for command in commands {
                 writeln!(output, "{}", show_command(&command))?;
@@ -146,7 +151,7 @@ impl Script {
                 state.repeat_now();
                 return Ok(output);
             }
-            if state.feeds.outbox.is_empty() {
+            if state.outbox().is_empty() {
                 return Ok(output);
             }
         }

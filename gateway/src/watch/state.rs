@@ -2,25 +2,22 @@
 //!
 //! ```text
 //!  stream asks ──► waiting ──Now(n)──► asked ──batch answers n──► requests are applied
-//!  stream reads ─► queued ──Read(p)──► reading ──page p───────► stream
+//!  stream reads ─► reads (see there)
 //! ```
 //!
 //! Invariant: a request is applied at a `Now` that was asked for after the request had come.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use internal_proto::{NowId, PageId, Revision, WatchBatch, WatchCommand, WatchPage};
+use internal_proto::{NowId, Revision, WatchBatch, WatchCommand};
 
 use super::apply::Now;
 use super::feeds::Feeds;
-use super::stream::{ReadRequest, Stream};
-
-/// Pages of history asked for at a time: enough to keep a node's reading thread busy, at half a megabyte each.
-const MAX_READING: usize = 64;
+use super::reads::{ReadRequest, Reads};
+use super::stream::Stream;
 
 /// Everything the hub knows.
-#[derive(Default)]
 pub(super) struct State {
     pub(super) feeds: Feeds,
     /// Streams whose requests came after the last `Now` was asked for.
@@ -28,10 +25,7 @@ pub(super) struct State {
     /// The `Now` under way, and the streams that it is for.
     asked: Option<(NowId, Vec<Arc<Stream>>)>,
     last_now: NowId,
-    /// Reads under way, to be repeated over a new link, and those that wait for room.
-    reading: BTreeMap<PageId, (Arc<Stream>, ReadRequest)>,
-    queued: VecDeque<(Arc<Stream>, ReadRequest)>,
-    next_page: u64,
+    reads: Reads,
     /// Streams that owe progress as soon as everything it covers has left.
     owing: Vec<Arc<Stream>>,
 }
@@ -45,6 +39,23 @@ pub(super) enum Received {
 }
 
 impl State {
+    /// A hub without watches. `max_own`: how many ranges may have a subscription of their own.
+    pub(super) fn new(max_own: usize) -> Self {
+        Self {
+            feeds: Feeds::new(max_own),
+            waiting: Vec::new(),
+            asked: None,
+            last_now: NowId::default(),
+            reads: Reads::default(),
+            owing: Vec::new(),
+        }
+    }
+
+    /// What is to be told to the node, in order.
+    pub(super) const fn outbox(&mut self) -> &mut VecDeque<WatchCommand> {
+        &mut self.feeds.subscriptions.outbox
+    }
+
     /// A stream has requests.
     pub(super) fn ask(&mut self, stream: &Arc<Stream>) {
         self.waiting.push(Arc::clone(stream));
@@ -70,33 +81,20 @@ impl State {
         if let Some((now, _)) = &mut self.asked {
             self.last_now = NowId(self.last_now.0 + 1);
             *now = self.last_now;
-            self.feeds.outbox.push_back(WatchCommand::Now(self.last_now));
+            let now = WatchCommand::Now(self.last_now);
+            self.outbox().push_back(now);
         }
     }
 
     /// A stream needs a page of history.
     pub(super) fn read(&mut self, stream: &Arc<Stream>, request: ReadRequest) {
-        self.queued.push_back((Arc::clone(stream), request));
-        self.send_reads();
-    }
-
-    fn send_reads(&mut self) {
-        while self.reading.len() < MAX_READING
-            && let Some((stream, request)) = self.queued.pop_front()
-        {
-            let page = PageId(self.next_page);
-            self.next_page += 1;
-            self.feeds.outbox.push_back(read_command(page, &request));
-            self.reading.insert(page, (stream, request));
-        }
+        self.reads.ask(stream, request, &mut self.feeds.subscriptions.outbox);
     }
 
     /// A new link: everything that is under way is asked for again.
     pub(super) fn resume(&mut self) {
-        self.feeds.resume();
-        for (page, (_, request)) in &self.reading {
-            self.feeds.outbox.push_back(read_command(*page, request));
-        }
+        self.feeds.subscriptions.resume();
+        self.reads.resume(&mut self.feeds.subscriptions.outbox);
         self.repeat_now();
     }
 
@@ -109,13 +107,10 @@ impl State {
         publish_through: impl FnOnce(Revision),
     ) -> Received {
         self.feeds.receive(&mut batch);
-        publish_through(self.feeds.through());
-        for WatchPage { page, content } in batch.pages.drain(..) {
-            if let Some((stream, request)) = self.reading.remove(&page) {
-                stream.receive_page(request.serial, content, batch.stamp.revision);
-            }
+        publish_through(self.feeds.subscriptions.through());
+        for page in batch.pages.drain(..) {
+            self.reads.receive(page, batch.stamp.revision, &mut self.feeds.subscriptions.outbox);
         }
-        self.send_reads();
         let received = self.receive_now(&batch, floor);
         self.owing.retain(|stream| {
             stream.waker.wake();
@@ -172,11 +167,6 @@ impl State {
         for feed in slots {
             self.feeds.detach(feed, stream);
         }
-        self.queued.retain(|(other, _)| !Arc::ptr_eq(other, stream));
+        self.reads.forget(stream);
     }
-}
-
-fn read_command(page: PageId, request: &ReadRequest) -> WatchCommand {
-    let key = request.key.clone();
-    WatchCommand::Read { page, range: key.range, prev_kv: key.prev_kv, next: request.next }
 }

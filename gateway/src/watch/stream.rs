@@ -13,16 +13,20 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use futures_util::task::AtomicWaker;
-use internal_proto::{FeedId, PageContent, Revision};
+use internal_proto::{FeedId, Revision};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::cursor::{Page, Pull, Watch};
+use super::cursor::{Pull, Watch};
 use super::exchange::{Output, StreamRequest};
-use super::feeds::{Feed, FeedKey};
+use super::feeds::Feed;
+use super::reads::{Page, ReadRequest};
 
 /// Requests and answers that a stream holds before it reads no further request: several bursts of ten thousand.
 const MAX_BACKLOG: usize = 65_536;
+
+/// Room for so many answers stays with a stream that has none: a burst of creations must not be paid for ever after.
+const IDLE_BACKLOG: usize = 16;
 
 /// A stream, shared between its connection and the hub.
 #[derive(Debug, Default)]
@@ -85,16 +89,8 @@ enum Reading {
     },
     Arrived {
         watch_id: i64,
-        content: Result<Page, Revision>,
+        content: Result<Arc<Page>, Revision>,
     },
-}
-
-/// A page that a stream needs.
-#[derive(Clone, Debug)]
-pub(super) struct ReadRequest {
-    pub(super) serial: u64,
-    pub(super) key: FeedKey,
-    pub(super) next: Revision,
 }
 
 /// What a stream does next.
@@ -115,15 +111,16 @@ impl Stream {
     }
 
     /// Takes in a page that was asked for.
-    pub(super) fn receive_page(&self, serial: u64, content: PageContent, current: Revision) {
-        self.state.lock().receive_page(serial, content, current);
+    pub(super) fn receive_page(&self, serial: u64, content: Result<Arc<Page>, Revision>) {
+        self.state.lock().receive_page(serial, content);
         self.waker.wake();
     }
 }
 
 impl Slot {
-    pub(super) const fn new(feed: Arc<Feed>) -> Self {
-        Self { feed, watches: Vec::new(), dirty: false, cursor: 0, served: false }
+    pub(super) fn new(feed: Arc<Feed>) -> Self {
+        // Most ranges have one watch on a stream.
+        Self { feed, watches: Vec::with_capacity(1), dirty: false, cursor: 0, served: false }
     }
 
     pub(super) fn insert(&mut self, watch: Watch) {
@@ -199,19 +196,11 @@ impl StreamState {
             })
     }
 
-    fn receive_page(&mut self, serial: u64, content: PageContent, current: Revision) {
+    fn receive_page(&mut self, serial: u64, content: Result<Arc<Page>, Revision>) {
         let Reading::Asked { watch_id } = self.page else { return };
-        if serial != self.page_serial {
-            return;
+        if serial == self.page_serial {
+            self.page = Reading::Arrived { watch_id, content };
         }
-        let content = match content {
-            PageContent::Compacted(compacted) => Err(compacted),
-            PageContent::Events { mut revisions, through } => {
-                revisions.reverse();
-                Ok(Page { revisions, through, current })
-            }
-        };
-        self.page = Reading::Arrived { watch_id, content };
     }
 
     /// What to do next. `through`: all live feeds are complete up to there; it was read before the lock was taken.
@@ -220,6 +209,9 @@ impl StreamState {
             return Step::Ended;
         }
         if let Some(control) = self.controls.pop_front() {
+            if self.controls.is_empty() {
+                self.controls.shrink_to(IDLE_BACKLOG);
+            }
             return Step::Output(control);
         }
         if let Some(output) = self.poll_page() {
@@ -230,6 +222,7 @@ impl StreamState {
                 return Step::Output(output);
             }
         }
+        self.dirty.shrink_to(IDLE_BACKLOG);
         self.next_read().or_else(|| self.owed_progress(through).map(Step::Output)).unwrap_or(Step::Idle)
     }
 
@@ -241,7 +234,7 @@ impl StreamState {
         };
         while let Some(watch) = slot.watches.get_mut(slot.cursor) {
             slot.cursor += 1;
-            match watch.pull(&slot.feed.ring.lock(), through) {
+            match watch.pull(&slot.feed, through) {
                 Pull::Nothing => {}
                 Pull::Filtered => slot.served = true,
                 Pull::Behind if watch.queued => {}
@@ -267,7 +260,7 @@ impl StreamState {
     }
 
     fn poll_page(&mut self) -> Option<Output> {
-        let Reading::Arrived { watch_id, content } = &mut self.page else { return None };
+        let Reading::Arrived { watch_id, content } = &self.page else { return None };
         let id = *watch_id;
         let feed = self.ids.get(&id).copied().flatten()?;
         let page = match content {
@@ -280,7 +273,7 @@ impl StreamState {
         let watch = self.slots.get_mut(&feed)?.watch(id)?;
         let pulled = watch.pull_page(page);
         let fragment = watch.fragment;
-        if page.revisions.is_empty() {
+        if page.since(watch.next).is_empty() {
             watch.queued = false;
             self.page = Reading::None;
             // What comes next is in the ring, or needs another page.

@@ -20,6 +20,8 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(20);
 const FLOOR_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two questions to a node that has not.
 const FLOOR_RETRY: Duration = Duration::from_millis(10);
+/// Room for so many commands stays when there are none.
+const IDLE_COMMANDS: usize = 1024;
 
 /// Serves the hub until its task is aborted.
 pub(super) async fn run(store: Arc<dyn Store>, shared: Arc<Shared>) {
@@ -43,7 +45,7 @@ struct Upstream<'a> {
 impl Upstream<'_> {
     /// Does the next thing; `None` once the link is gone.
     async fn step(&mut self, link: &mut WatchLink) -> Option<()> {
-        let has_commands = !self.shared.state.lock().feeds.outbox.is_empty();
+        let has_commands = !self.shared.state.lock().outbox().is_empty();
         tokio::select! {
             batch = link.batches.recv() => self.receive(batch?),
             permit = link.commands.reserve(), if has_commands => {
@@ -61,7 +63,8 @@ impl Upstream<'_> {
 
     /// Sends as many commands as the link takes; the rest waits for room.
     fn send(&self, link: &WatchLink) {
-        let outbox = &mut self.shared.state.lock().feeds.outbox;
+        let mut state = self.shared.state.lock();
+        let outbox = state.outbox();
         while let Some(command) = outbox.pop_front() {
             match link.commands.try_send(command) {
                 Ok(()) => {}
@@ -69,6 +72,7 @@ impl Upstream<'_> {
                 Err(TrySendError::Closed(_)) => return,
             }
         }
+        outbox.shrink_to(IDLE_COMMANDS);
     }
 
     fn receive(&mut self, batch: WatchBatch) {

@@ -1,6 +1,7 @@
 //! How the port treats connections that are slow, broken, many, or open when the server stops.
 
-use std::time::Duration;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use crate::server::{self, Server};
 use futures_util::stream;
@@ -76,6 +77,28 @@ async fn a_stopping_server_ends_streams_that_do_not_end_themselves() {
     timeout(PATIENCE, server.ended).await.unwrap().unwrap();
     assert!(timeout(PATIENCE, answers.message()).await.unwrap().is_err());
     TcpStream::connect(server.address).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn an_old_connection_is_asked_to_end_and_its_streams_end_after_the_grace() {
+    let age = Some(Duration::from_millis(100));
+    let options = Options { connection_age: age, connection_age_grace: age, ..Options::from(&Config::default()) };
+    let server = Server::start_with(options).await;
+    let channel = server.channel().await;
+    let endless = stream::pending::<wire::LeaseKeepAliveRequest>();
+    let mut answers = LeaseClient::new(channel.clone()).lease_keep_alive(endless).await.unwrap().into_inner();
+    let mut kv = KvClient::new(channel);
+    let mut ended = pin!(answers.message());
+    let deadline = Instant::now() + PATIENCE;
+    let mut is_over = false;
+    while !is_over {
+        assert!(Instant::now() < deadline, "the stream outlived its connection's grace");
+        // Through one connection after the other. A request that this client had queued for the old one was not sent.
+        if let Err(status) = kv.range(wire::RangeRequest { key: "a".into(), ..wire::RangeRequest::default() }).await {
+            assert_eq!(status.message(), "operation was canceled");
+        }
+        is_over = timeout(Duration::from_millis(1), ended.as_mut()).await.is_ok_and(|end| end.is_err());
+    }
 }
 
 #[tokio::test]

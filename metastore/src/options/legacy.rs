@@ -18,9 +18,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     old("grpc.initial_window_size", "grpc-initial-window-size", Later).doc("Window of a stream."),
     old("grpc.initial_conn_window_size", "grpc-initial-conn-window-size", Later).doc("Window of a connection."),
     old("grpc.max_connection_idle", "grpc-max-connection-idle", Later).doc("Close a connection that idles this long."),
-    old("grpc.max_connection_age", "grpc-max-connection-age", Later).doc("Close a connection of this age."),
-    old("grpc.max_connection_age_grace", "grpc-max-connection-age-grace", Later)
-        .doc("Time its requests get to finish."),
     old("grpc.enable_rate_limit", "grpc-enable-rate-limit", Later).doc("Limit the request rate."),
     old("grpc.rate_limit_qps", "grpc-rate-limit-qps", Later).doc("Requests per second."),
     old("grpc.rate_limit_burst", "grpc-rate-limit-burst", Later).doc("Requests at once."),

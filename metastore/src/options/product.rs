@@ -39,6 +39,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     own(Section::Member, "drain-timeout", Kind::Duration, "5s")
         .path("reliability.drain_timeout")
         .doc("Time open requests get to finish in a shutdown."),
+    own(Section::Member, "grpc-max-connection-age", Kind::Duration, "0s")
+        .path("grpc.max_connection_age")
+        .doc("Age at which a client connection is asked to move (GOAWAY); 0s never."),
+    own(Section::Member, "grpc-max-connection-age-grace", Kind::Duration, "0s")
+        .path("grpc.max_connection_age_grace")
+        .doc("Time the streams of such a connection get to end; 0s for ever."),
     own(Section::Clustering, "member-id", Kind::Unsigned, "1")
         .path("member_id")
         .doc("Which of the URLs of --cluster is this member's, counted from 1."),

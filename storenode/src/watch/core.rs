@@ -12,11 +12,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use internal_proto::{FeedId, KeyRange, PageContent, Revision, Stamp, WatchBatch, WatchCommand};
+use internal_proto::{FeedId, KeyRange, PageContent, RangeIndex, Revision, Stamp, WatchBatch, WatchCommand};
 use tokio::sync::Notify;
 
 use super::link::{self, Link, Page, Watcher, for_watcher};
-use super::ranges::RangeIndex;
 use super::recent::Recent;
 use crate::state::{ChangePage, Changes};
 

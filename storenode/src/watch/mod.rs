@@ -12,7 +12,6 @@
 mod core;
 mod hub;
 mod link;
-mod ranges;
 mod recent;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

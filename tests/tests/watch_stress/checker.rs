@@ -21,6 +21,9 @@ pub(crate) struct Seen {
     /// Feeds that lagged at the node, and watches that waited for history, at each step.
     pub(crate) lagging_feeds: usize,
     pub(crate) slow_watches: usize,
+    /// Steps at which a covering feed served ranges, and worlds in which the last of them got their own feeds.
+    pub(crate) covered: usize,
+    pub(crate) uncovered: usize,
 }
 
 impl Seen {
@@ -31,6 +34,8 @@ impl Seen {
         self.late += other.late;
         self.lagging_feeds += other.lagging_feeds;
         self.slow_watches += other.slow_watches;
+        self.covered += other.covered;
+        self.uncovered += other.uncovered;
     }
 }
 
@@ -154,6 +159,11 @@ impl Checker {
         assert!(revision >= last && revision <= self.history.revision());
         self.seen.late += usize::from(revision > last);
         watched.shown = last.max(watched.shown);
+    }
+
+    /// The watches that the stream has.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = i64> {
+        self.watches.keys().copied()
     }
 
     pub(crate) fn is_complete(&self) -> bool {

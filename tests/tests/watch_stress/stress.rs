@@ -23,6 +23,8 @@ use crate::link::{Faults, NodeStore};
 const SEEDS: u64 = 250;
 const STREAMS: usize = 3;
 const STEPS: usize = 100;
+/// Ranges that get a feed of their own, one world each: none, some that come and go past it, and all.
+const OWN_FEEDS: [usize; 5] = [0, 2, 6, 8, 10_000];
 
 struct Client {
     stream: WatchStream,
@@ -36,6 +38,7 @@ struct World {
     node: storenode::watch::Hub,
     faults: Arc<Faults>,
     hub: Hub,
+    own_feeds: usize,
     clients: Vec<Client>,
     seen: checker::Seen,
 }
@@ -54,6 +57,7 @@ async fn every_client_gets_exactly_what_happened() {
         // A run in which nothing interesting happened would prove nothing.
         assert!(seen.events > 1000 && seen.progress > 50 && seen.compacted > 20 && seen.late > 100, "{seen:?}");
         assert!(seen.lagging_feeds > 10 && seen.slow_watches > 10, "{seen:?}");
+        assert!(seen.covered > 1000 && seen.uncovered > 30, "{seen:?}");
     }
 }
 
@@ -72,9 +76,10 @@ impl World {
         let node = storenode::watch::Hub::new(history::Shared(Arc::clone(&history)));
         let faults = Arc::new(Faults::default());
         let store = NodeStore { hub: node.clone(), faults: Arc::clone(&faults) };
-        let hub = Hub::new(Arc::new(store), Arc::default());
-        let mut world =
-            Self { random, history, node, faults, hub, clients: Vec::new(), seen: checker::Seen::default() };
+        let own_feeds = OWN_FEEDS[seed as usize % OWN_FEEDS.len()];
+        let hub = Hub::with_own_feeds(Arc::new(store), Arc::default(), own_feeds);
+        let (clients, seen) = (Vec::new(), checker::Seen::default());
+        let mut world = Self { random, history, node, faults, hub, own_feeds, clients, seen };
         for _ in 0..STREAMS {
             world.connect();
         }
@@ -88,32 +93,39 @@ impl World {
 
     async fn step(&mut self) {
         self.seen.lagging_feeds += self.node.counts().lagging;
-        self.seen.slow_watches += self.hub.counts().slow_watches;
+        self.look_at_feeds();
         let client = self.random.random_range(0..self.clients.len());
         match self.random.random_range(0..100) {
             0..35 => self.write().await,
             35..38 => self.compact(),
-            38..50 => {
+            38..52 => {
                 let create = self.create();
                 self.request(client, StreamRequest::Create(create));
             }
-            50..53 => {
-                let id = self.random.random_range(0..6);
+            52..56 => {
+                let id = self.random.random_range(0..8);
                 self.request(client, StreamRequest::Cancel(id));
             }
-            53..58 => self.request(client, StreamRequest::Progress),
-            58..61 => self.request(client, StreamRequest::Tick),
-            61..63 => self.faults.drop_link(),
-            63..67 => self.faults.pause(self.random.random_bool(0.5)),
-            67..80 => self.poll(client, 3).await,
-            80..84 => self.poll(client, usize::MAX).await,
-            84..85 => {
-                drop(self.clients.remove(client));
+            56..61 => self.request(client, StreamRequest::Progress),
+            61..64 => self.request(client, StreamRequest::Tick),
+            64..66 => self.faults.drop_link(),
+            66..70 => self.faults.pause(self.random.random_bool(0.5)),
+            70..83 => self.poll(client, 3).await,
+            83..87 => self.poll(client, usize::MAX).await,
+            87..89 => {
+                self.disconnect(client);
                 self.connect();
             }
-            85..93 => tokio::task::yield_now().await,
+            89..94 => tokio::task::yield_now().await,
             _ => tokio::time::sleep(Duration::from_millis(1)).await,
         }
+    }
+
+    fn look_at_feeds(&mut self) {
+        let counts = self.hub.counts();
+        self.seen.slow_watches += counts.slow_watches;
+        self.seen.covered += usize::from(counts.covered > 0);
+        assert!(counts.ranges - counts.covered <= self.own_feeds, "{counts:?}");
     }
 
     /// One entry with a few revisions of a few keys; now and then a large value, which fills links.
@@ -181,23 +193,31 @@ impl World {
         }
     }
 
-    /// Everything that is still to come arrives, and nothing else.
+    /// Everything that is still to come arrives, and nothing else: also to the few watches that are left at the end.
     async fn finish(mut self) -> checker::Seen {
         self.faults.pause(false);
-        for _ in 0..5_000 {
-            for client in 0..self.clients.len() {
-                self.poll(client, usize::MAX).await;
-            }
-            if self.clients.iter().all(|client| client.checker.is_complete()) {
+        self.settle().await;
+        let covered = self.hub.counts().covered > 0;
+        for _ in 1..self.clients.len() {
+            self.disconnect(0);
+        }
+        for id in self.clients[0].checker.ids().skip(self.own_feeds / 2).collect::<Vec<_>>() {
+            self.request(0, StreamRequest::Cancel(id));
+        }
+        // The ranges that are left get their own feeds with one of the next batches.
+        for _ in 0..1_000 {
+            self.write().await;
+            self.settle().await;
+            if self.hub.counts().covered == 0 || self.own_feeds < 2 {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let mut seen = self.seen;
-        for client in self.clients.drain(..) {
-            client.checker.assert_complete();
-            seen.add(&client.checker.seen);
-        }
+        assert!(self.hub.counts().covered == 0 || self.own_feeds < 2, "{:?}", self.hub.counts());
+        self.seen.uncovered += usize::from(covered && self.own_feeds > 1 && self.hub.counts().ranges > 0);
+        // What comes over the feeds that the rest got is complete too.
+        self.write().await;
+        self.settle().await;
+        self.disconnect(0);
         // The streams are gone, and nothing of them is left.
         assert_eq!(self.hub.counts(), gateway::watch::Counts::default());
         for _ in 0..1_000 {
@@ -207,6 +227,25 @@ impl World {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert_eq!(self.node.counts().feeds, 0);
-        seen
+        self.seen
+    }
+
+    /// Takes what is sent until every client has what it must have.
+    async fn settle(&mut self) {
+        for _ in 0..5_000 {
+            for client in 0..self.clients.len() {
+                self.poll(client, usize::MAX).await;
+            }
+            if self.clients.iter().all(|client| client.checker.is_complete()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.clients.iter().for_each(|client| client.checker.assert_complete());
+    }
+
+    fn disconnect(&mut self, client: usize) {
+        let client = self.clients.remove(client);
+        self.seen.add(&client.checker.seen);
     }
 }

@@ -1,4 +1,5 @@
-//! Which watchers does a key concern? Asked once per event, however many watchers there are.
+//! Which watchers does a key concern? Asked once per event, however many watchers there are: by a storage node's hub
+//! for the feeds of its gateways, by a gateway's hub for the ranges that a covering feed serves.
 //!
 //! ```text
 //!            [g, p)  furthest: ∞        a treap by (start, end); each node knows the furthest end below it,
@@ -14,11 +15,12 @@ use std::collections::HashMap;
 use std::mem;
 
 use bytes::Bytes;
-use internal_proto::{KeyRange, RangeEnd};
+
+use crate::{KeyRange, RangeEnd};
 
 /// Values by range, queried by key.
 #[derive(Debug)]
-pub(super) struct RangeIndex<V> {
+pub struct RangeIndex<V> {
     singles: HashMap<Bytes, Vec<V>>,
     root: Tree<V>,
     inserted: u64,
@@ -44,9 +46,9 @@ impl<V> Default for RangeIndex<V> {
 
 impl<V: Copy + PartialEq> RangeIndex<V> {
     /// Adds a value; a range may have several.
-    pub(super) fn insert(&mut self, range: &KeyRange, value: V) {
+    pub fn insert(&mut self, range: &KeyRange, value: V) {
         if range.is_single() {
-            self.singles.entry(range.start.clone()).or_default().push(value);
+            self.singles.entry(range.start.clone()).or_insert_with(|| Vec::with_capacity(1)).push(value);
             return;
         }
         self.inserted += 1;
@@ -54,7 +56,7 @@ impl<V: Copy + PartialEq> RangeIndex<V> {
     }
 
     /// Takes a value out of its range.
-    pub(super) fn remove(&mut self, range: &KeyRange, value: V) {
+    pub fn remove(&mut self, range: &KeyRange, value: V) {
         if !range.is_single() {
             remove(&mut self.root, range, value);
         } else if let Some(values) = self.singles.get_mut(&range.start) {
@@ -66,12 +68,13 @@ impl<V: Copy + PartialEq> RangeIndex<V> {
     }
 
     /// Whether nothing is watched at all.
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.singles.is_empty() && self.root.is_none()
     }
 
     /// Gives every value whose range holds the key.
-    pub(super) fn matching(&self, key: &[u8], found: &mut Vec<V>) {
+    pub fn matching(&self, key: &[u8], found: &mut Vec<V>) {
         if let Some(values) = self.singles.get(key) {
             found.extend_from_slice(values);
         }

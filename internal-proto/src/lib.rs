@@ -6,14 +6,16 @@
 //!  WatchCommand ──► storage node's hub ──► WatchBatch{events, through}
 //! ```
 //!
-//! Invariants: this crate depends on no other crate of the product and on no wire library but `prost`;
-//! nothing here waits, and nothing here decides.
+//! Invariants: this crate depends on no other crate of the product; wire libraries but `prost` appear only in the
+//! generated services ([`peer`]); nothing here waits, and nothing here decides.
 
 mod command;
 mod convert;
 mod error;
+pub mod introduction;
 mod key_range;
 mod key_value;
+pub mod peer;
 mod range_index;
 mod request;
 mod response;

@@ -1,14 +1,14 @@
 //! The first members of a cluster, as flags describe them. Read only when the data directory holds
 //! nothing yet: a member that ran before knows its cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use internal_proto::{ClusterId, Member, MemberId};
 
 use crate::identity;
 use crate::settings::{Origin, Settings};
-use crate::urls::{self, Url, UrlError};
+use crate::urls::{self, Scheme, Url, UrlError};
 
 /// etcd's peer URL when nothing else is said.
 const DEFAULT_PEER_URL: &str = "http://localhost:2380";
@@ -46,18 +46,26 @@ pub struct Founding {
 /// Why no cluster can be founded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BootstrapError {
-    /// More members than can work together yet.
-    #[error("{0} with more than one member is not supported yet: name one member, or keep etcd for this cluster")]
-    ManyMembers(&'static str),
+    /// Two members, or one twice, at one URL.
+    #[error("initial cluster {0} has duplicate url")]
+    DuplicateUrl(String),
+    /// A URL that promises more than members do yet.
+    #[error("--initial-cluster: members reach each other by plain http only so far, not at {0}")]
+    Scheme(String),
     /// There is no cluster to join yet.
     #[error(
-        "--initial-cluster-state=existing asks to join a running cluster, which is not supported yet: use new \
-         to found a cluster of one"
+        "--initial-cluster-state=existing asks to join a running cluster, which is not supported yet: found a new \
+         one with all its members"
     )]
     Joins,
     /// `--member-id` counts the URLs of `--cluster`.
-    #[error("--member-id {0} is not in --cluster, which names one member: use --member-id 1")]
-    NoSuchMember(u64),
+    #[error("--member-id {number} is not in --cluster, which names {count}: it is counted from 1")]
+    NoSuchMember {
+        /// What was asked for.
+        number: u64,
+        /// How many URLs there are.
+        count: usize,
+    },
     /// Not `NAME=URL` pairs.
     #[error("--initial-cluster must be NAME=URL pairs with commas between them, not {0:?}")]
     Form(String),
@@ -95,19 +103,14 @@ impl Bootstrap {
     /// advertises when it listens everywhere and nobody said what to advertise.
     ///
     /// # Errors
-    /// When this project's `--cluster` and `--member-id` ask for more than one member.
+    /// When `--member-id` is not in this project's `--cluster`.
     pub fn from_settings(settings: &Settings, default_host: Option<IpAddr>) -> Result<Self, BootstrapError> {
-        let cluster = settings.urls("cluster");
-        if cluster.len() > 1 {
-            return Err(BootstrapError::ManyMembers("--cluster"));
-        }
-        let member_number = settings.is_set("member-id").then(|| settings.unsigned("member-id"));
-        if let Some(number) = member_number.filter(|&number| number != 1) {
-            return Err(BootstrapError::NoSuchMember(number));
-        }
+        let number = settings.is_set("member-id").then(|| settings.unsigned("member-id"));
+        let cluster = settings.list("cluster");
+        let own_url = own_cluster_url(&cluster, number.unwrap_or(1))?;
         let mut peer_urls = settings.urls("initial-advertise-peer-urls");
-        if !cluster.is_empty() && !settings.is_set("initial-advertise-peer-urls") {
-            peer_urls = cluster;
+        if let Some(url) = own_url.filter(|_| !settings.is_set("initial-advertise-peer-urls")) {
+            peer_urls = vec![url];
         } else if urls::texts(&peer_urls) == [DEFAULT_PEER_URL] {
             let listen = settings.urls("listen-peer-urls");
             if let (Some(first), Some(host)) = (listen.first().filter(|url| url.host == "0.0.0.0"), default_host) {
@@ -115,33 +118,48 @@ impl Bootstrap {
             }
         }
         let given = |name| settings.origin(name) != Origin::Default;
-        let name = match member_number {
+        let name = match number {
             Some(number) if !given("name") => format!("member-{number}"),
             _ => settings.text("name").to_owned(),
         };
+        let initial_cluster = match settings.text("initial-cluster") {
+            "" if cluster.len() > 1 => numbered(&cluster, number.unwrap_or(1), &name),
+            text => text.to_owned(),
+        };
         Ok(Self {
             name,
-            name_given: given("name") || member_number.is_some(),
+            name_given: given("name") || number.is_some(),
             token: settings.text("initial-cluster-token").to_owned(),
             token_given: given("initial-cluster-token"),
             joins: settings.text("initial-cluster-state") == "existing",
             peer_urls,
-            initial_cluster: settings.text("initial-cluster").to_owned(),
+            initial_cluster,
         })
     }
 
     /// The cluster these flags found.
     ///
     /// # Errors
-    /// When they contradict each other, or need more than one member.
+    /// When they contradict each other.
     pub fn found(&self) -> Result<Founding, BootstrapError> {
         if self.joins {
             return Err(BootstrapError::Joins);
         }
-        let peer_urls = self.own_peer_urls()?;
-        let member_id = identity::member_id(&peer_urls, &self.token);
-        let member = Member { id: member_id, name: self.name.clone(), peer_urls, ..Member::default() };
-        Ok(Founding { cluster_id: identity::cluster_id(&[member_id]), member_id, members: vec![member] })
+        let own = self.own_peer_urls()?;
+        let mut listed = parse_initial_cluster(&self.initial_cluster)?;
+        listed.insert(self.name.clone(), own);
+        let mut seen = BTreeSet::new();
+        if !listed.values().flatten().all(|url| seen.insert(url)) {
+            return Err(BootstrapError::DuplicateUrl(self.initial_cluster.clone()));
+        }
+        let member = |(name, peer_urls): (String, Vec<String>)| {
+            let id = identity::member_id(&peer_urls, &self.token);
+            Member { id, name, peer_urls, ..Member::default() }
+        };
+        let member_id = identity::member_id(&listed[&self.name], &self.token);
+        let members: Vec<Member> = listed.into_iter().map(member).collect();
+        let ids: Vec<MemberId> = members.iter().map(|member| member.id).collect();
+        Ok(Founding { cluster_id: identity::cluster_id(&ids), member_id, members })
     }
 
     fn own_peer_urls(&self) -> Result<Vec<String>, BootstrapError> {
@@ -149,21 +167,37 @@ impl Bootstrap {
         if self.initial_cluster.is_empty() {
             return Ok(advertised);
         }
-        let mut members = parse_initial_cluster(&self.initial_cluster)?;
-        let Some(listed) = members.remove(&self.name) else {
+        let Some(listed) = parse_initial_cluster(&self.initial_cluster)?.remove(&self.name) else {
             let (name, cluster) = (self.name.clone(), self.initial_cluster.clone());
             return Err(BootstrapError::NameMissing { name, cluster });
         };
-        if !members.is_empty() {
-            return Err(BootstrapError::ManyMembers("--initial-cluster"));
-        }
-        let listed = urls::texts(&listed);
         if resolved(&listed) != resolved(&advertised) {
             let (name, listed, advertised) = (self.name.clone(), listed.join(","), advertised.join(","));
             return Err(BootstrapError::UrlsDiffer { name, listed, advertised });
         }
         Ok(listed)
     }
+}
+
+/// The URL of `--cluster` that is this member's.
+fn own_cluster_url(cluster: &[String], number: u64) -> Result<Option<Url>, BootstrapError> {
+    if cluster.is_empty() {
+        return Ok(None);
+    }
+    let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    match index.and_then(|index| cluster.get(index)) {
+        Some(url) => Ok(Some(Url::parse(url)?)),
+        None => Err(BootstrapError::NoSuchMember { number, count: cluster.len() }),
+    }
+}
+
+/// `--cluster` in etcd's words. Members there have numbers instead of names; only this one may have been given a name.
+fn numbered(cluster: &[String], own: u64, name: &str) -> String {
+    let pair = |(number, url): (u64, &String)| match number {
+        number if number == own => format!("{name}={url}"),
+        number => format!("member-{number}={url}"),
+    };
+    (1..).zip(cluster).map(pair).collect::<Vec<_>>().join(",")
 }
 
 /// etcd compares resolved addresses; the one name whose address is certain is `localhost`.
@@ -174,14 +208,16 @@ fn resolved(texts: &[String]) -> Vec<String> {
 }
 
 /// Reads `NAME=URL` pairs; a name may come several times.
-fn parse_initial_cluster(text: &str) -> Result<BTreeMap<String, Vec<Url>>, BootstrapError> {
-    let mut members: BTreeMap<String, Vec<Url>> = BTreeMap::new();
-    for pair in text.split(',') {
+fn parse_initial_cluster(text: &str) -> Result<BTreeMap<String, Vec<String>>, BootstrapError> {
+    let mut members: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for pair in text.split(',').filter(|_| !text.is_empty()) {
         let (name, url) = pair.split_once('=').ok_or_else(|| BootstrapError::Form(text.to_owned()))?;
-        members.entry(name.trim().to_owned()).or_default().push(Url::parse(url)?);
+        let url = Url::parse(url)?;
+        if url.scheme != Scheme::Http {
+            return Err(BootstrapError::Scheme(url.to_string()));
+        }
+        members.entry(name.trim().to_owned()).or_default().push(url.as_str().to_owned());
     }
-    for list in members.values_mut() {
-        list.sort_by(|left, right| left.as_str().cmp(right.as_str()));
-    }
+    members.values_mut().for_each(|urls| urls.sort_unstable());
     Ok(members)
 }

@@ -43,6 +43,8 @@ pub struct Config {
     pub pre_vote: bool,
     /// Where to serve clients.
     pub listen: Vec<Listen>,
+    /// Where to serve other members.
+    pub listen_peers: Vec<Listen>,
     /// Options of the listening sockets.
     pub sockets: SocketOptions,
     /// Where clients are told to find this member.
@@ -88,8 +90,8 @@ impl Config {
         node::check_timing(heartbeat_interval, election_timeout)?;
         let (gateway, mut warnings) = gateway_config(settings);
         gateway.validate()?;
-        listeners::addresses("listen-peer-urls", &settings.urls("listen-peer-urls"))?;
         let bootstrap = Bootstrap::from_settings(settings, default_host)?;
+        let listen_peers = listeners::peers(settings, &bootstrap)?;
         listeners::check_hosts("initial-advertise-peer-urls", &bootstrap.peer_urls)?;
         let (listen, client_urls) = listeners::clients(settings, default_host)?;
         warnings.splice(0..0, settings.warnings.iter().cloned());
@@ -102,6 +104,7 @@ impl Config {
             election_timeout,
             pre_vote: settings.boolean("pre-vote"),
             listen,
+            listen_peers,
             sockets: SocketOptions { reuse_port: settings.boolean("socket-reuse-port") },
             client_urls,
             gateway,
@@ -143,6 +146,8 @@ pub struct Myself {
     pub member_id: MemberId,
     /// Its name.
     pub name: String,
+    /// What all of the cluster know.
+    pub token: String,
     /// The members that founded the cluster, this one among them.
     pub first_members: Vec<Member>,
 }

@@ -148,13 +148,13 @@ impl DataDir {
 
 fn myself(record: &Record) -> Myself {
     let (cluster_id, member_id) = record.ids().expect("a record's ids are checked when it is read, or were just made");
-    let member = internal_proto::Member {
-        id: member_id,
+    Myself {
+        cluster_id,
+        member_id,
         name: record.name.clone(),
-        peer_urls: record.peer_urls.clone(),
-        ..internal_proto::Member::default()
-    };
-    Myself { cluster_id, member_id, name: record.name.clone(), first_members: vec![member] }
+        token: record.cluster_token.clone(),
+        first_members: record.members(),
+    }
 }
 
 fn is_etcds(path: &Path) -> bool {

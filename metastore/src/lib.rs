@@ -22,6 +22,7 @@ pub mod identity;
 pub mod listeners;
 mod log_line;
 pub mod logging;
+mod members;
 mod nearest;
 pub mod options;
 mod port_holder;

@@ -6,7 +6,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use crate::ports::Listen;
+use crate::bootstrap::Bootstrap;
+use crate::ports::{Listen, Purpose};
 use crate::settings::{Origin, Settings};
 use crate::urls::{self, Scheme, Url, UrlError};
 
@@ -74,7 +75,10 @@ pub(crate) fn clients(
             let host = if address.ip().is_unspecified() { default_host } else { None };
             vec![Url::http(host.unwrap_or(address.ip()), address.port())]
         };
-        return Ok((vec![Listen { address, asked: true, required: true }], urls::texts(&advertised)));
+        return Ok((
+            vec![Listen { address, purpose: Purpose::Clients, asked: true, required: true }],
+            urls::texts(&advertised),
+        ));
     }
     let listen = settings.urls("listen-client-urls");
     let mut advertised = settings.urls("advertise-client-urls");
@@ -92,7 +96,7 @@ pub(crate) fn clients(
     check_hosts("advertise-client-urls", &advertised)?;
     let mut listeners: Vec<_> = addresses("listen-client-urls", &listen)?
         .into_iter()
-        .map(|address| Listen { address, asked, required: true })
+        .map(|address| Listen { address, purpose: Purpose::Clients, asked, required: true })
         .collect();
     let any_asked = ["listen-client-urls", "listen-peer-urls", "listen-client-http-urls", "listen-metrics-urls"]
         .into_iter()
@@ -100,9 +104,22 @@ pub(crate) fn clients(
     if !any_asked {
         // Names resolve to the IPv6 loopback first on many machines.
         let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), DEFAULT_CLIENT_PORT);
-        listeners.push(Listen { address, asked: false, required: false });
+        listeners.push(Listen { address, purpose: Purpose::Clients, asked: false, required: false });
     }
     Ok((listeners, urls::texts(&advertised)))
+}
+
+/// Where to serve other members. Without `--listen-peer-urls`, `--cluster` says where this member is reached.
+pub(crate) fn peers(settings: &Settings, bootstrap: &Bootstrap) -> Result<Vec<Listen>, ListenerError> {
+    let asked = settings.is_set("listen-peer-urls");
+    let addresses = if asked || settings.list("cluster").is_empty() {
+        addresses("listen-peer-urls", &settings.urls("listen-peer-urls"))?
+    } else {
+        addresses("cluster", &bootstrap.peer_urls)?
+    };
+    let asked = asked || !bootstrap.initial_cluster.is_empty();
+    let listen = |address| Listen { address, purpose: Purpose::Peers, asked, required: true };
+    Ok(addresses.into_iter().map(listen).collect())
 }
 
 /// `--grpc-addr` and `--grpc-port`: loopback unless an address is given; `:2379` is every address.

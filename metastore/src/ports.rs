@@ -19,10 +19,39 @@ const BACKLOG: i32 = 4096;
 pub struct Listen {
     /// Where.
     pub address: SocketAddr,
+    /// Who is served there.
+    pub purpose: Purpose,
     /// Whether somebody chose this address.
     pub asked: bool,
     /// Whether the process is of no use without it.
     pub required: bool,
+}
+
+/// Who is served at a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Clients.
+    Clients,
+    /// Other members.
+    Peers,
+}
+
+impl Purpose {
+    /// The flags that choose another port.
+    const fn port_flags(self) -> &'static str {
+        match self {
+            Self::Clients => "--listen-client-urls or --grpc-port",
+            Self::Peers => "--listen-peer-urls",
+        }
+    }
+
+    /// The flags that choose another address.
+    const fn address_flags(self) -> &'static str {
+        match self {
+            Self::Clients => "--listen-client-urls or --grpc-addr",
+            Self::Peers => "--listen-peer-urls",
+        }
+    }
 }
 
 /// Options of listening sockets.
@@ -46,33 +75,35 @@ pub struct Bound {
 pub enum PortError {
     /// Somebody else has it.
     #[error(
-        "port {} is taken{}: stop that process, or move this one's port with --listen-client-urls or \
-         --grpc-port",
-        .address.port(), by(.holder)
+        "port {} is taken{}: stop that process, or move this one's port with {}",
+        .wanted.address.port(), by(.holder), .wanted.purpose.port_flags()
     )]
     Taken {
-        /// The address asked for.
-        address: SocketAddr,
+        /// What was asked for.
+        wanted: Listen,
         /// Who has it, when that can be seen.
         holder: Option<Holder>,
     },
     /// A low port without the right to it.
     #[error(
-        "port {} may not be used by this user: choose one above 1023 with --listen-client-urls or --grpc-port",
-        .0.port()
+        "port {} may not be used by this user: choose one above 1023 with {}",
+        .0.address.port(), .0.purpose.port_flags()
     )]
-    Denied(SocketAddr),
+    Denied(Listen),
     /// An address of another machine.
     #[error(
-        "address {} does not belong to this machine: choose another with --listen-client-urls or --grpc-addr",
-        .0.ip()
+        "address {} does not belong to this machine: choose another with {}",
+        .0.address.ip(), .0.purpose.address_flags()
     )]
-    NotHere(SocketAddr),
+    NotHere(Listen),
     /// Anything else the system says.
-    #[error("cannot listen on {address} ({reason}): choose another address with --listen-client-urls or --grpc-addr")]
+    #[error(
+        "cannot listen on {} ({reason}): choose another address with {}",
+        .wanted.address, .wanted.purpose.address_flags()
+    )]
     Other {
-        /// The address asked for.
-        address: SocketAddr,
+        /// What was asked for.
+        wanted: Listen,
         /// What the system said.
         reason: String,
     },
@@ -91,11 +122,11 @@ pub fn bind(listen: &[Listen], options: SocketOptions) -> Result<Bound, PortErro
     for wanted in listen {
         match bind_one(wanted.address, options) {
             Ok(listener) => bound.listeners.push(listener),
-            Err(error) if wanted.asked || wanted.required => return Err(explain(wanted.address, &error)),
+            Err(error) if wanted.asked || wanted.required => return Err(explain(*wanted, &error)),
             // A machine without IPv6: nothing is wrong.
             Err(error) if is_absent(&error) => {}
             Err(error) => {
-                let reason = explain(wanted.address, &error);
+                let reason = explain(*wanted, &error);
                 bound.warnings.push(format!("{} is skipped, nobody asked for it: {reason}", wanted.address));
             }
         }
@@ -124,12 +155,12 @@ fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(ADDRESS_FAMILY_NOT_SUPPORTED)
 }
 
-fn explain(address: SocketAddr, error: &io::Error) -> PortError {
+fn explain(wanted: Listen, error: &io::Error) -> PortError {
     match error.kind() {
-        io::ErrorKind::AddrInUse => PortError::Taken { address, holder: port_holder::find(address.port()) },
-        io::ErrorKind::PermissionDenied => PortError::Denied(address),
-        io::ErrorKind::AddrNotAvailable => PortError::NotHere(address),
-        _ => PortError::Other { address, reason: system_reason(error) },
+        io::ErrorKind::AddrInUse => PortError::Taken { wanted, holder: port_holder::find(wanted.address.port()) },
+        io::ErrorKind::PermissionDenied => PortError::Denied(wanted),
+        io::ErrorKind::AddrNotAvailable => PortError::NotHere(wanted),
+        _ => PortError::Other { wanted, reason: system_reason(error) },
     }
 }
 
@@ -142,22 +173,30 @@ mod tests {
         SocketAddr::from(([127, 0, 0, 1], 0))
     }
 
+    fn asked(address: SocketAddr, purpose: Purpose) -> Listen {
+        Listen { address, purpose, asked: true, required: true }
+    }
+
     #[test]
     fn a_taken_port_names_its_holder_and_the_way_out() {
         let taken = TcpListener::bind(any_port()).unwrap();
         let address = taken.local_addr().unwrap();
-        let wanted = Listen { address, asked: true, required: true };
-        let error = bind(&[wanted], SocketOptions::default()).unwrap_err().to_string();
         let pid = std::process::id();
-        assert!(error.starts_with(&format!("port {} is taken by process {pid} (", address.port())), "{error}");
-        assert!(error.ends_with("--listen-client-urls or --grpc-port"), "{error}");
+        for (purpose, flags) in [
+            (Purpose::Clients, "--listen-client-urls or --grpc-port"),
+            (Purpose::Peers, "port with --listen-peer-urls"),
+        ] {
+            let error = bind(&[asked(address, purpose)], SocketOptions::default()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("port {} is taken by process {pid} (", address.port())), "{error}");
+            assert!(error.ends_with(flags), "{error}");
+        }
     }
 
     #[test]
     fn a_taken_port_nobody_asked_for_is_skipped_with_one_warning() {
         let taken = TcpListener::bind(any_port()).unwrap();
-        let extra = Listen { address: taken.local_addr().unwrap(), asked: false, required: false };
-        let main = Listen { address: any_port(), asked: false, required: true };
+        let extra = Listen { asked: false, required: false, ..asked(taken.local_addr().unwrap(), Purpose::Clients) };
+        let main = Listen { asked: false, ..asked(any_port(), Purpose::Clients) };
         let bound = bind(&[extra, main], SocketOptions::default()).unwrap();
         assert_eq!(bound.listeners.len(), 1);
         assert_eq!(bound.warnings.len(), 1);
@@ -167,8 +206,7 @@ mod tests {
     #[test]
     fn addresses_of_other_machines_are_told() {
         let address = SocketAddr::from(([192, 0, 2, 250], 0));
-        let wanted = Listen { address, asked: true, required: true };
-        let error = bind(&[wanted], SocketOptions::default()).unwrap_err();
+        let error = bind(&[asked(address, Purpose::Clients)], SocketOptions::default()).unwrap_err();
         assert!(error.to_string().starts_with("address 192.0.2.250 does not belong to this machine"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use internal_proto::{ClusterId, MemberId};
+use internal_proto::{ClusterId, Member, MemberId};
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{Bootstrap, Founding};
@@ -36,6 +36,21 @@ pub struct Record {
     pub peer_urls: Vec<String>,
     /// The engine that wrote the data.
     pub engine: String,
+    /// The members that founded the cluster, this one among them.
+    #[serde(default)]
+    pub first_members: Vec<FirstMember>,
+}
+
+/// One of the members that founded a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirstMember {
+    /// Its id in hexadecimal.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Where other members were told to reach it.
+    pub peer_urls: Vec<String>,
 }
 
 /// Only what every format begins with.
@@ -100,6 +115,7 @@ impl Record {
             cluster_token: bootstrap.token.clone(),
             peer_urls: own.map(|member| member.peer_urls.clone()).unwrap_or_default(),
             engine: engine.to_owned(),
+            first_members: founding.members.iter().map(FirstMember::of).collect(),
         }
     }
 
@@ -114,7 +130,10 @@ impl Record {
             return Err(RecordError::Newer { found: preamble.format });
         }
         let record: Self = serde_json::from_str(text).map_err(damaged)?;
-        record.ids().ok_or_else(|| RecordError::Damaged("its ids are not hexadecimal".to_owned()))?;
+        let readable = record.ids().is_some() && record.first_members.iter().all(|member| member.id().is_some());
+        if !readable {
+            return Err(RecordError::Damaged("its ids are not hexadecimal".to_owned()));
+        }
         Ok(record)
     }
 
@@ -123,6 +142,15 @@ impl Record {
         let cluster = u64::from_str_radix(&self.cluster_id, 16).ok()?;
         let member = u64::from_str_radix(&self.member_id, 16).ok()?;
         Some((ClusterId(cluster), MemberId(member)))
+    }
+
+    /// The members that founded the cluster.
+    pub fn members(&self) -> Vec<Member> {
+        let member = |member: &FirstMember| {
+            let (name, peer_urls) = (member.name.clone(), member.peer_urls.clone());
+            Some(Member { id: member.id()?, name, peer_urls, ..Member::default() })
+        };
+        self.first_members.iter().filter_map(member).collect()
     }
 
     /// Refuses flags that somebody chose for another member, cluster or engine. The other
@@ -158,5 +186,15 @@ impl Record {
         file.sync_all()?;
         fs::rename(&temporary, directory.join(FILE_NAME))?;
         File::open(directory)?.sync_all()
+    }
+}
+
+impl FirstMember {
+    fn of(member: &Member) -> Self {
+        Self { id: member.id.to_string(), name: member.name.clone(), peer_urls: member.peer_urls.clone() }
+    }
+
+    fn id(&self) -> Option<MemberId> {
+        u64::from_str_radix(&self.id, 16).ok().map(MemberId)
     }
 }

@@ -71,8 +71,8 @@ pub enum OptionError {
         /// What was asked for.
         promise: &'static str,
     },
-    /// A cluster of more than one member.
-    #[error("{option}: clusters of more than one member are not supported yet. Remove it to start a cluster of one")]
+    /// Another way to form a cluster than naming its members.
+    #[error("{option}: this way to form a cluster is not supported yet. Name its first members with --initial-cluster")]
     Cluster {
         /// The option, as its source names it.
         option: String,

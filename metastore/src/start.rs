@@ -2,13 +2,13 @@
 //!
 //! Invariant: a refused start leaves nothing running and founds no member.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::ports::{self, PortError};
-use crate::serve::{self, Serving};
+use crate::serve::{self, Serving, Sockets};
 
 /// Why a start is refused; each is one sentence that names the thing and the way out.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,14 @@ pub struct Running {
 pub async fn start(config: Config) -> Result<Running, StartError> {
     // Ports first: a refused start must not have founded a member.
     let bound = ports::bind(&config.listen, config.sockets)?;
+    let (asked, others): (Vec<_>, Vec<_>) = config.listen_peers.iter().copied().partition(|listen| listen.asked);
+    let mut members = ports::bind(&asked, config.sockets)?.listeners;
     let data_dir = DataDir::open(&config.data_dir, &config.bootstrap, config.engine.name())?;
+    if data_dir.myself().first_members.len() > 1 {
+        // Nobody asked for a port, but this member was founded with others.
+        members.extend(ports::bind(&others, config.sockets)?.listeners);
+        warn_of_plain_peers(&members);
+    }
     for warning in config.warnings.iter().chain(data_dir.warnings()).chain(&bound.warnings) {
         tracing::warn!("{warning}");
     }
@@ -61,8 +68,17 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         "starting member"
     );
     let storenode = config.storenode(myself, &data_dir.store());
-    let serving = serve::serve(storenode, config.gateway, bound.listeners).await?;
+    let sockets = Sockets { clients: bound.listeners, members };
+    let serving = serve::serve(storenode, data_dir.myself(), config.gateway, sockets).await?;
     Ok(Running { serving, client_addresses, data_dir })
+}
+
+/// As etcd, members speak without encryption unless told otherwise; here that is said aloud.
+fn warn_of_plain_peers(listeners: &[TcpListener]) {
+    let mut addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
+    if let Some(address) = addresses.find(|address| !address.ip().is_loopback()) {
+        tracing::warn!(%address, "other members are served without encryption: keep them on a network you trust");
+    }
 }
 
 impl Running {

@@ -97,8 +97,15 @@ fn plan(settings: &Settings) -> String {
         .collect();
     let mut text = String::new();
     writeln!(text, "listen {}, advertise {}", listen.join(", "), config.client_urls.join(", ")).unwrap();
-    let peers = founding.members[0].peer_urls.join(", ");
-    writeln!(text, "member {} {} at {peers}", founding.members[0].name, founding.member_id.0).unwrap();
+    for member in &founding.members {
+        let (peers, own) = (member.peer_urls.join(", "), member.id == founding.member_id);
+        writeln!(text, "{} {} {} at {peers}", if own { "member" } else { "peer" }, member.name, member.id.0).unwrap();
+    }
+    let asked: Vec<_> = config.listen_peers.iter().filter(|listen| listen.asked).collect();
+    if founding.members.len() > 1 {
+        let listen: Vec<_> = asked.iter().map(|listen| listen.address.to_string()).collect();
+        writeln!(text, "listen to peers at {}", listen.join(", ")).unwrap();
+    }
     writeln!(text, "cluster {}, data in {}", founding.cluster_id.0, config.data_dir.display()).unwrap();
     for warning in &config.warnings {
         writeln!(text, "warning: {warning}").unwrap();

@@ -16,4 +16,6 @@ mod storage;
 pub mod watch;
 
 pub use node::{Node, Passes, StartError, Surroundings, Tuning};
-pub use raft::transport::{NoPeers, PeerMessage, Transport};
+pub use raft::transport::{Introduction, NoPeers, PeerMessage, Peers, Recipient, Transport};
+pub use rpc::admission::Admission;
+pub use rpc::{peer, server};

@@ -5,8 +5,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use internal_proto::{
-    Answer, AuthRevision, Barrier, Command, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder,
-    Store, WatchLink, Write,
+    Answer, Barrier, Error, Freshness, Member, MemberId, Operation, Reply, Request, Responder, Store, WatchLink, Write,
 };
 use parking_lot::Mutex;
 use prometheus::Registry;
@@ -19,10 +18,11 @@ use crate::leader::lease_expiry::Lessor;
 use crate::log::{Identity, SEGMENT_BYTES};
 use crate::metrics::Metrics;
 use crate::raft::driver::Driver;
-use crate::raft::inbox::{Inbox, StageEvent};
+use crate::raft::forward;
+use crate::raft::inbox::{Inbox, Notice, StageEvent};
 use crate::raft::member::{Clock, Pace};
 use crate::raft::shared::Shared;
-use crate::raft::transport::{PeerMessage, Transport};
+use crate::raft::transport::{PeerMessage, Recipient, Transport};
 use crate::raft::{self, Parts, core::Timing, recovery};
 use crate::rpc::{Query, Settle};
 use crate::state::Reader;
@@ -51,8 +51,8 @@ pub struct Tuning {
     pub segment_bytes: u32,
     /// The least growth of the log between two checkpoints.
     pub bytes_between_checkpoints: u64,
-    /// The election timeout in ticks, if it is not to be drawn at random: raft-rs asks the thread's generator, which no
-    /// seed reaches.
+    /// The wait for an election in ticks, at least the timeout, if it is not to be drawn at random: raft-rs asks the
+    /// thread's generator, which no seed reaches.
     pub election_ticks: Option<usize>,
 }
 
@@ -166,29 +166,49 @@ impl Node {
         Ok((Self { inbox, shared, query, hub, settle, driver: Mutex::default() }, driver))
     }
 
-    /// Writes this member's own record, so that clients can find it. Repeated until a leader takes it.
+    /// Writes this member's own record, so that clients can find it. Repeated until a leader takes it: this node, or
+    /// the one that it follows.
     ///
     /// # Errors
     /// [`Error::Stopped`] when the node stops first.
     pub async fn publish(&self, member: Member) -> Result<(), Error> {
         /// Between two tries; an election takes about ten times as long.
         const PAUSE: Duration = Duration::from_millis(20);
+        /// For a forwarded record to come back applied.
+        const ROUND_TRIP: Duration = Duration::from_millis(500);
+        let command = forward::own(Operation::PublishMember(member.clone()));
         loop {
-            let operation = Operation::PublishMember(member.clone());
-            let command = Command { origin: None, auth: AuthRevision::default(), operation };
             let (respond, answer) = Responder::new();
-            self.submit(vec![Write { command, respond }]);
+            self.submit(vec![Write { command: command.clone(), respond }]);
             match answer.await {
                 Ok(_) => return Ok(()),
                 Err(Error::Stopped) => return Err(Error::Stopped),
+                Err(Error::NotLeader { .. }) => {
+                    self.inbox.notice(Notice::Forward(command.clone()));
+                    if tokio::time::timeout(ROUND_TRIP, self.published(&member)).await.is_ok() {
+                        return Ok(());
+                    }
+                }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 
-    /// Takes a message that a peer's transport sent here.
-    pub fn deliver(&self, message: PeerMessage) {
-        self.inbox.deliver(message);
+    async fn published(&self, member: &Member) {
+        let mut applied = self.shared.watch_applied();
+        // An error means that the driver is gone, which the next try finds out.
+        let _ = applied.wait_for(|_| self.reader().members().contains(member)).await;
+    }
+
+    /// Gives leadership to another voter, if this node leads and there is one. Over when another leads, or none took
+    /// over within an election timeout; writes that came meanwhile are answered `NotLeader` or go on here.
+    pub fn hand_over(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (done, over) = oneshot::channel();
+        self.inbox.notice(Notice::HandOver(done));
+        async move {
+            // The sender is dropped when it is over.
+            let _ = over.await;
+        }
     }
 
     /// Reads of the applied state.
@@ -212,6 +232,20 @@ impl Node {
         {
             tracing::error!("the driver's thread ended with a panic");
         }
+    }
+}
+
+impl Recipient for Node {
+    fn deliver(&self, message: PeerMessage) {
+        self.inbox.deliver(message);
+    }
+
+    fn unreachable(&self, peer: MemberId) {
+        self.inbox.notice(Notice::Unreachable(peer));
+    }
+
+    fn gone(&self, peer: MemberId) {
+        self.inbox.notice(Notice::Gone(peer));
     }
 }
 
@@ -248,9 +282,9 @@ fn timing(config: &Config, tuning: Tuning) -> Timing {
     let shortest = ticks(config.election_timeout);
     // A range of 1.4 keeps elections short and still parts two candidates.
     let drawn = (shortest, (shortest + shortest * 2 / 5).max(shortest + 1));
-    let (election, election_end) = tuning.election_ticks.map_or(drawn, |ticks| (ticks, ticks + 1));
+    let (first_election, election_end) = tuning.election_ticks.map_or(drawn, |ticks| (ticks, ticks + 1));
     let heartbeat = ticks(config.heartbeat_interval);
-    Timing { heartbeat, election, election_end, pre_vote: config.pre_vote }
+    Timing { heartbeat, election: shortest, first_election, election_end, pre_vote: config.pre_vote }
 }
 
 impl Store for Node {

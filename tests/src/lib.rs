@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod history;
 pub mod http;

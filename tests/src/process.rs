@@ -50,7 +50,7 @@ impl Server {
     pub async fn start(program: Program, flags: &[&str]) -> Result<Self, StartFailure> {
         let mut last = StartFailure(String::new());
         for _ in 0..START_ATTEMPTS {
-            let mut server = Self::prepare(program, flags).map_err(|error| StartFailure(error.to_string()))?;
+            let mut server = Self::alone(program, flags).map_err(|error| StartFailure(error.to_string()))?;
             match server.restart().await {
                 Ok(()) => return Ok(server),
                 Err(failure) => last = failure,
@@ -69,7 +69,7 @@ impl Server {
         megabytes: u32,
         flags: &[&str],
     ) -> Result<Option<Self>, StartFailure> {
-        let mut server = Self::prepare(program, flags).map_err(|error| StartFailure(error.to_string()))?;
+        let mut server = Self::alone(program, flags).map_err(|error| StartFailure(error.to_string()))?;
         let data = server.data();
         fs::create_dir(&data).map_err(|error| StartFailure(error.to_string()))?;
         let Some(disk) = SmallDisk::mount(&data, megabytes) else { return Ok(None) };
@@ -78,21 +78,50 @@ impl Server {
         Ok(Some(server))
     }
 
-    fn prepare(program: Program, flags: &[&str]) -> io::Result<Self> {
+    fn alone(program: Program, flags: &[&str]) -> io::Result<Self> {
+        let peer = free_port()?;
+        Self::prepare(program, "one", peer, &format!("one=http://{peer}"), flags)
+    }
+
+    /// A member that was never started: named `name`, for its peers at `peer`.
+    pub(crate) fn prepare(
+        program: Program,
+        name: &str,
+        peer: SocketAddr,
+        initial_cluster: &str,
+        flags: &[&str],
+    ) -> io::Result<Self> {
         let directory = TempDir::with_prefix(program.name())?;
-        let [client, peer] = [free_port()?, free_port()?];
+        let client = free_port()?;
         let data = directory.path().join("data");
         let mut arguments = vec![
-            "--name=one".to_owned(),
+            format!("--name={name}"),
             format!("--data-dir={}", data.display()),
             format!("--listen-client-urls=http://{client}"),
             format!("--advertise-client-urls=http://{client}"),
             format!("--listen-peer-urls=http://{peer}"),
             format!("--initial-advertise-peer-urls=http://{peer}"),
-            format!("--initial-cluster=one=http://{peer}"),
+            format!("--initial-cluster={initial_cluster}"),
         ];
         arguments.extend(program.flags().iter().chain(flags).map(|&flag| flag.to_owned()));
         Ok(Self { program, arguments, directory, client, disk: None, child: None })
+    }
+
+    /// A server of the same flags that was never started, with a directory and a client port of its own.
+    pub(crate) fn twin(&self) -> io::Result<Self> {
+        let (directory, client) = (TempDir::with_prefix(self.program.name())?, free_port()?);
+        let (program, arguments) = (self.program, self.arguments.clone());
+        let mut twin = Self { program, arguments, directory, client, child: None, disk: None };
+        // Of a flag that is given twice, the last counts.
+        let data = format!("--data-dir={}", twin.data().display());
+        let [listen, advertise] = ["listen", "advertise"].map(|what| format!("--{what}-client-urls=http://{client}"));
+        twin.add_flags(&[data.as_str(), listen.as_str(), advertise.as_str()]);
+        Ok(twin)
+    }
+
+    /// Flags for the next start.
+    pub(crate) fn add_flags(&mut self, flags: &[&str]) {
+        self.arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
     }
 
     /// Starts the process again with the same flags and data, and waits until it serves.
@@ -114,7 +143,8 @@ impl Server {
         Err(self.failure("did not serve in time"))
     }
 
-    fn spawn(&mut self) -> io::Result<()> {
+    /// Starts the process without waiting for anything.
+    pub(crate) fn spawn(&mut self) -> io::Result<()> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let path = self.program.path();
         let mut command = self.disk.as_ref().map_or_else(|| Command::new(&path), |disk| disk.command(&path));
@@ -123,7 +153,7 @@ impl Server {
         Ok(())
     }
 
-    fn failure(&self, what: &str) -> StartFailure {
+    pub(crate) fn failure(&self, what: &str) -> StartFailure {
         StartFailure(format!("{} {what}; its log ends:\n{}", self.program.name(), self.log_tail()))
     }
 
@@ -190,6 +220,12 @@ impl Server {
     /// The status with which the process ended, if it has.
     pub fn exited(&mut self) -> Option<ExitStatus> {
         self.child.as_mut()?.try_wait().ok().flatten()
+    }
+
+    /// Whether there is a process; it may have ended by itself.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.child.is_some()
     }
 
     fn pid(&self) -> Option<Pid> {
@@ -262,6 +298,7 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> io::Result<SocketAddr> {
+/// A port that nobody has now.
+pub(crate) fn free_port() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

@@ -22,7 +22,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         .effect(Later)
         .doc("Shorten the wait for the first election after a start."),
     member("listen-peer-urls", Kind::Urls, "http://localhost:2380")
-        .doc("Where other members reach this one; nothing listens there in a cluster of one."),
+        .doc("Where other members reach this one; a cluster of one listens there only if told to."),
     member("listen-client-urls", Kind::Urls, "http://localhost:2379")
         .doc("Where clients are served: gRPC, JSON and HTTP on one port."),
     member("listen-client-http-urls", Kind::Urls, "")

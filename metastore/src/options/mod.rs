@@ -44,7 +44,7 @@ pub enum Effect {
     Retired,
     /// Refused unless it keeps its default: ignoring this promise of security would be unsafe.
     RefusedSecurity(&'static str),
-    /// Refused unless it keeps its default: it forms a cluster of more than one member, and
+    /// Refused unless it keeps its default: it forms a cluster in a way that is not built in, and
     /// ignoring it would start a cluster of its own.
     RefusedCluster,
 }

@@ -48,7 +48,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     own(Section::Clustering, "member-id", Kind::Unsigned, "1")
         .path("member_id")
         .doc("Which of the URLs of --cluster is this member's, counted from 1."),
-    own(Section::Clustering, "cluster", Kind::Urls, "").path("cluster").doc("Peer URLs of all members; one for now."),
+    own(Section::Clustering, "cluster", Kind::Urls, "")
+        .path("cluster")
+        .doc("Peer URLs of all members, the same list for each; instead of initial-cluster."),
     own(Section::Clustering, "join", Kind::Bool, "false")
         .path("join")
         .effect(RefusedCluster)

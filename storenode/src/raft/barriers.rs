@@ -60,6 +60,11 @@ impl Barriers {
         }
     }
 
+    /// Whether nobody waits for a round that was started.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.in_flight.is_none()
+    }
+
     /// Fails all who wait.
     pub(crate) fn fail_all(&mut self, error: Error) {
         let in_flight = self.in_flight.take().map(|(_, responders)| responders).unwrap_or_default();

@@ -41,6 +41,12 @@ pub(crate) enum Input {
     Campaign,
     /// Confirm leadership for a round of barriers.
     Confirm(Round),
+    /// Messages to this peer were lost.
+    Unreachable(MemberId),
+    /// The leader's process has ended: others may stand for its place.
+    LeaderGone,
+    /// Have this voter lead as soon as it has all entries.
+    HandOver(MemberId),
     /// All Readies up to this one are durable.
     Logged(ReadyNumber),
     /// All entries up to this one are applied.
@@ -112,7 +118,9 @@ pub(crate) struct Timing {
     pub(crate) heartbeat: usize,
     /// The shortest wait for a leader before an election.
     pub(crate) election: usize,
-    /// The wait is drawn from `election..election_end`.
+    /// The wait is drawn from `first_election..election_end`.
+    pub(crate) first_election: usize,
+    /// See `first_election`.
     pub(crate) election_end: usize,
     /// Ask before raising the term, so that a node that was cut off does not depose a leader.
     pub(crate) pre_vote: bool,
@@ -120,7 +128,9 @@ pub(crate) struct Timing {
 
 /// The raft core of one node.
 pub(crate) struct Core {
-    node: RawNode<Window>,
+    pub(super) node: RawNode<Window>,
+    /// The longest wait for a leader that may be drawn, in ticks.
+    pub(super) latest_election: usize,
     /// Acknowledgements that wait until their Ready is durable.
     unsent: VecDeque<(ReadyNumber, Vec<Message>)>,
     role: Role,
@@ -142,7 +152,7 @@ impl Core {
             id: member.0,
             election_tick: timing.election,
             heartbeat_tick: timing.heartbeat,
-            min_election_tick: timing.election,
+            min_election_tick: timing.first_election,
             max_election_tick: timing.election_end,
             applied: origin.applied.0,
             max_size_per_msg: MAX_BYTES_PER_MESSAGE,
@@ -158,7 +168,8 @@ impl Core {
         window.append(entries);
         let discard = slog::Logger::root(slog::Discard, slog::o!());
         let node = RawNode::new(&config, window, &discard)?;
-        Ok(Self { node, unsent: VecDeque::new(), role })
+        let latest_election = timing.election_end - 1;
+        Ok(Self { node, latest_election, unsent: VecDeque::new(), role })
     }
 
     /// Takes one input in; what follows from it is pushed to `outputs`.
@@ -170,6 +181,9 @@ impl Core {
             Input::Message(message) => self.receive(message),
             Input::Campaign => self.campaign(),
             Input::Confirm(round) => self.node.read_index(round.encode()),
+            Input::Unreachable(peer) => self.node.report_unreachable(peer.0),
+            Input::LeaderGone => self.leader_gone(),
+            Input::HandOver(successor) => self.node.transfer_leader(successor.0),
             Input::Logged(number) => self.logged(number, outputs),
             Input::Applied(index) => {
                 self.node.advance_apply_to(index.0);

@@ -3,9 +3,10 @@
 
 use std::time::Instant;
 
-use internal_proto::{Error, Write};
+use internal_proto::{Command, Error, MemberId, Write};
 use parking_lot::{Condvar, Mutex};
 use raft::eraftpb::Message;
+use tokio::sync::oneshot;
 
 use super::barriers::{BarrierResponder, MAX_WAITING};
 use super::transport::PeerMessage;
@@ -18,6 +19,8 @@ const MAX_WAITING_BYTES: usize = 256 << 20;
 const MAX_WAITING_WRITES: usize = 100_000;
 /// Messages of peers that may wait; raft sends again what is dropped.
 const MAX_WAITING_MESSAGES: usize = 10_000;
+/// Notices that may wait; what they tell of is told again.
+const MAX_WAITING_NOTICES: usize = 1_000;
 
 /// What has come in since the driver last looked.
 #[derive(Debug, Default)]
@@ -28,11 +31,26 @@ pub(crate) struct Arrivals {
     pub(crate) barriers: Vec<BarrierResponder>,
     /// From peers.
     pub(crate) messages: Vec<Message>,
+    /// From this node's surroundings.
+    pub(crate) notices: Vec<Notice>,
     /// A stage's result that needs the driver itself.
     pub(crate) events: Vec<StageEvent>,
     /// Whether the node is to stop.
     pub(crate) stop: bool,
     weight: usize,
+}
+
+/// What a node's surroundings tell it or ask of it.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// Messages to this peer were lost.
+    Unreachable(MemberId),
+    /// This peer's process has ended.
+    Gone(MemberId),
+    /// Have the leader log this, whoever it is; nobody waits for an answer.
+    Forward(Command),
+    /// Give leadership away; dropped when that is over.
+    HandOver(oneshot::Sender<()>),
 }
 
 /// What work on another thread reports.
@@ -58,6 +76,7 @@ impl Arrivals {
         self.writes.is_empty()
             && self.barriers.is_empty()
             && self.messages.is_empty()
+            && self.notices.is_empty()
             && self.events.is_empty()
             && !self.stop
     }
@@ -107,6 +126,16 @@ impl Inbox {
         let mut arrivals = self.arrivals.lock();
         if arrivals.messages.len() < MAX_WAITING_MESSAGES {
             arrivals.messages.push(message.0);
+            drop(arrivals);
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Queues a notice, or drops it.
+    pub(crate) fn notice(&self, notice: Notice) {
+        let mut arrivals = self.arrivals.lock();
+        if !arrivals.stop && arrivals.notices.len() < MAX_WAITING_NOTICES {
+            arrivals.notices.push(notice);
             drop(arrivals);
             self.arrived.notify_one();
         }

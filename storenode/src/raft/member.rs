@@ -16,7 +16,10 @@ use raft::eraftpb;
 use super::applier::{Applier, decode};
 use super::barriers::Barriers;
 use super::core::{Core, Input, Output, Role};
+use super::failover::Failover;
 use super::fatal::Fatal;
+use super::forward::forwarded;
+use super::hand_over::HandOver;
 use super::inbox::{Arrivals, StageEvent};
 use super::log_stage::LogStage;
 use super::proposals::Waiter;
@@ -45,6 +48,8 @@ pub(crate) struct Member {
     pub(crate) pace: Pace,
     pub(crate) barriers: Barriers,
     pub(crate) role: Role,
+    pub(crate) failover: Failover,
+    pub(crate) hand_over: HandOver,
 }
 
 /// How a member keeps time.
@@ -68,6 +73,7 @@ impl Member {
         self.shared.set_sole_leader(false);
         self.applier.fail_all(error);
         self.barriers.fail_all(error);
+        self.hand_over.fail(error);
         self.background.join();
     }
 
@@ -86,6 +92,8 @@ impl Member {
         for _ in 0..periods.min(most) {
             self.step(Input::Tick)?;
         }
+        self.stand_if_due(now)?;
+        self.move_hand_over(now)?;
         self.keep_house()?;
         self.end_leases(now)?;
         Ok(if periods > most { now } else { last + self.pace.tick * periods })
@@ -98,9 +106,17 @@ impl Member {
         }
         let mut outputs = Vec::new();
         for message in arrivals.messages.drain(..) {
-            self.core.step(Input::Message(message), &mut outputs);
+            if message.get_msg_type() == eraftpb::MessageType::MsgPropose {
+                arrivals.writes.extend(forwarded(&message));
+            } else {
+                self.core.step(Input::Message(message), &mut outputs);
+            }
         }
         self.perform_from(outputs)?;
+        for notice in arrivals.notices.drain(..) {
+            self.on_notice(notice)?;
+        }
+        self.hand_over.hold(arrivals);
         for barrier in arrivals.barriers.drain(..) {
             if self.role.leads {
                 self.barriers.wait(barrier);
@@ -113,11 +129,11 @@ impl Member {
             let writes = std::mem::take(&mut arrivals.writes);
             self.propose(writes.into_iter().map(|write| (write.command, Some(write.respond))).collect())?;
         }
-        Ok(())
+        self.move_hand_over((self.clock)())
     }
 
     /// Proposes commands as few entries, then performs what follows.
-    fn propose(&mut self, commands: Vec<(Command, Option<Responder>)>) -> Result<(), Fatal> {
+    pub(super) fn propose(&mut self, commands: Vec<(Command, Option<Responder>)>) -> Result<(), Fatal> {
         let mut commands = commands.into_iter().peekable();
         while commands.peek().is_some() {
             let mut entry = internal_proto::Entry::default();
@@ -176,13 +192,13 @@ impl Member {
         Ok((!has_room).then_some(Error::NoSpace))
     }
 
-    fn step(&mut self, input: Input) -> Result<(), Fatal> {
+    pub(super) fn step(&mut self, input: Input) -> Result<(), Fatal> {
         let mut outputs = Vec::new();
         self.core.step(input, &mut outputs);
         self.perform_from(outputs)
     }
 
-    fn perform(&mut self) -> Result<(), Fatal> {
+    pub(super) fn perform(&mut self) -> Result<(), Fatal> {
         self.perform_from(Vec::new())
     }
 
@@ -257,6 +273,7 @@ impl Member {
     fn change_role(&mut self, role: Role) {
         let was = std::mem::replace(&mut self.role, role);
         self.shared.set_role(role);
+        self.failover.role_changed(role, (self.clock)());
         self.metrics.role(role.leads, role.leader.is_some());
         if was.leads && (!role.leads || role.term != was.term) {
             self.shared.set_sole_leader(false);
@@ -326,6 +343,6 @@ impl Member {
     }
 }
 
-fn not_leader(role: Role) -> Error {
+pub(super) fn not_leader(role: Role) -> Error {
     if role.leader.is_some() { Error::NotLeader { hint: role.leader } } else { Error::NoLeader }
 }

@@ -16,7 +16,10 @@ mod applier;
 pub(crate) mod barriers;
 pub(crate) mod core;
 pub(crate) mod driver;
+mod failover;
 pub(crate) mod fatal;
+pub(crate) mod forward;
+mod hand_over;
 pub(crate) mod inbox;
 mod log_stage;
 pub(crate) mod member;
@@ -26,6 +29,7 @@ pub(crate) mod recovery;
 #[cfg(test)]
 mod script;
 pub(crate) mod shared;
+mod succession;
 pub(crate) mod transport;
 mod window;
 
@@ -79,6 +83,8 @@ impl Parts {
             pace,
             barriers: Barriers::default(),
             role: Role::default(),
+            failover: failover::Failover::default(),
+            hand_over: hand_over::HandOver::default(),
             clock: self.clock,
         };
         Driver::new(member, self.inbox)

@@ -61,7 +61,7 @@ fn core(node: u64, count: u64, hard_state: HardState, entries: &[Entry]) -> Core
     terms.dedup_by_key(|(_, term)| *term);
     let conf_state = membership::first((1..=count).map(MemberId));
     let origin = Origin { hard_state, conf_state, first: LogIndex(BEGIN + 1), applied: LogIndex(BEGIN), terms };
-    let timing = Timing { heartbeat: 1, election: 10, election_end: 11, pre_vote: true };
+    let timing = Timing { heartbeat: 1, election: 10, first_election: 10, election_end: 11, pre_vote: true };
     Core::new(MemberId(node), timing, origin, entries).unwrap()
 }
 

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng, SeedableRng};
-use storenode::{Node, Tuning};
+use storenode::{Node, Recipient as _, Tuning};
 
 use super::machine::Machine;
 use super::network::{Network, Quality, Way};
@@ -87,6 +87,14 @@ impl Cluster {
     #[must_use]
     pub fn index_of(&self, member: MemberId) -> usize {
         usize::try_from(member.0).map_or(0, |id| id.saturating_sub(1))
+    }
+
+    /// The running member that leads in the newest term that members know of.
+    #[must_use]
+    pub fn leader(&self) -> Option<usize> {
+        let beliefs = (0..self.size()).filter_map(|index| self.belief(index).ok().flatten());
+        let (_, leader) = beliefs.max_by_key(|(term, _)| *term)?;
+        leader.map(|leader| self.index_of(leader)).filter(|&index| self.node(index).is_some())
     }
 
     /// Starts a machine, with an election timeout of its own.

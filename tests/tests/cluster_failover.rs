@@ -1,0 +1,126 @@
+//! A leader that ends, is said to have ended, or gives its office away: in simulation, where time can be counted.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use internal_proto::{Error, LeaseId, MemberId, Operation, PutLease, PutRequest, PutValue};
+use storenode::Recipient as _;
+use tests::simulation::cluster::Cluster;
+use tests::simulation::machine::PendingWrite;
+use tests::simulation::network::Quality;
+use tests::simulation::pending::{Pending, runtime};
+
+const SEEDS: u64 = 20;
+/// Every hop of a message takes a simulated step of up to 20 ms, and one candidacy may have to be repeated. An election
+/// by timeout begins only after twice this.
+const AT_ONCE: Duration = Duration::from_millis(500);
+/// A cluster of a few simulated members needs less.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A cluster that has a leader; its place.
+fn led(seed: u64, size: u64) -> (Cluster, usize) {
+    let mut cluster = Cluster::new(seed, size, Quality::GOOD);
+    (0..cluster.size()).for_each(|index| cluster.start(index).unwrap());
+    let leader = until(&mut cluster, |_| {}, Cluster::leader);
+    (cluster, leader)
+}
+
+/// Moves on, doing something before each step, until something holds.
+fn until<T>(
+    cluster: &mut Cluster,
+    mut before: impl FnMut(&Cluster),
+    mut holds: impl FnMut(&Cluster) -> Option<T>,
+) -> T {
+    let deadline = cluster.now() + DEADLINE;
+    loop {
+        if let Some(value) = holds(cluster) {
+            return value;
+        }
+        assert!(cluster.now() < deadline, "it does not come to that");
+        before(cluster);
+        cluster.step().unwrap();
+    }
+}
+
+fn id(index: usize) -> MemberId {
+    MemberId(index as u64 + 1)
+}
+
+fn everybody_hears_of_the_end(cluster: &Cluster, of: usize) {
+    for index in (0..cluster.size()).filter(|&index| index != of) {
+        cluster.node(index).unwrap().gone(id(of));
+    }
+}
+
+#[test]
+fn an_ended_leader_is_replaced_at_once() {
+    let runtime = runtime();
+    let _context = runtime.enter();
+    for (seed, size) in (0..SEEDS).flat_map(|seed| [(seed, 3), (seed, 5)]) {
+        let (mut cluster, leader) = led(seed, size);
+        cluster.machines[leader].kill();
+        let killed = cluster.now();
+        until(&mut cluster, |cluster| everybody_hears_of_the_end(cluster, leader), Cluster::leader);
+        let took = cluster.now() - killed;
+        assert!(took < AT_ONCE, "seed {seed}, {size} members: {took:?}");
+    }
+}
+
+#[test]
+fn one_bad_link_deposes_nobody() {
+    let runtime = runtime();
+    let _context = runtime.enter();
+    for seed in 0..SEEDS {
+        let (mut cluster, leader) = led(seed, 3);
+        let terms = cluster.terms_led();
+        let end = cluster.now() + Duration::from_secs(5);
+        let mistaken = (leader + 1) % 3;
+        let complain = |cluster: &Cluster| cluster.node(mistaken).unwrap().gone(id(leader));
+        until(&mut cluster, complain, |cluster| (cluster.now() >= end).then_some(()));
+        assert_eq!((cluster.terms_led(), cluster.leader()), (terms, Some(leader)), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_leader_that_hands_over_drops_no_write() {
+    let runtime = runtime();
+    let _context = runtime.enter();
+    for (seed, size) in (0..SEEDS).flat_map(|seed| [(seed, 3), (seed, 5)]) {
+        let (mut cluster, leader) = led(seed, size);
+        let mut writes = cluster.machines[leader].submit(&puts());
+        let mut over = Pending::new(cluster.node(leader).unwrap().hand_over());
+        writes.extend(cluster.machines[leader].submit(&puts()));
+        let begun = cluster.now();
+        let next = until(&mut cluster, |_| {}, |cluster| cluster.leader().filter(|&next| next != leader));
+        assert!(cluster.now() - begun < AT_ONCE, "seed {seed}, {size} members");
+        until(&mut cluster, |_| {}, |_| over.poll());
+        until(
+            &mut cluster,
+            |_| {},
+            |_| {
+                writes.retain_mut(|write| !is_answered(write, id(next)));
+                writes.is_empty().then_some(())
+            },
+        );
+    }
+}
+
+/// Whether a write is answered: acknowledged, or sent on to the new leader.
+fn is_answered(write: &mut PendingWrite, next: MemberId) -> bool {
+    match write.poll() {
+        None => false,
+        Some(Ok(_)) => true,
+        Some(Err(Error::NotLeader { hint })) if hint == Some(next) => true,
+        Some(other) => panic!("a write got {other:?}"),
+    }
+}
+
+fn puts() -> Vec<Operation> {
+    let put = |key: u8| PutRequest {
+        key: vec![key].into(),
+        value: PutValue::Set("value".into()),
+        lease: PutLease::Set(LeaseId(0)),
+        prev_kv: false,
+    };
+    (0..10).map(|key| Operation::Put(put(key))).collect()
+}

@@ -10,7 +10,7 @@
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/[$$][$$]/, "$$"); printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## say what is missing to build and run, and install it after asking
+deps: ## say what is missing to build and run, and install it after asking; compile RocksDB once
 	@scripts/deps.sh
 
 build: ## release binaries, into target/release/ or $$CARGO_TARGET_DIR/release/

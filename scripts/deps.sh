@@ -1,7 +1,7 @@
 #!/bin/sh
 # Says what is missing and installs it, or stops with the exact command to type.
 #
-#   scripts/deps.sh [build] [lint] [oracle]      build: Rust, a C compiler, make
+#   scripts/deps.sh [build] [lint] [oracle]      build: Rust, a C++ compiler, libclang, make; then RocksDB
 #                                                lint: clippy and rustfmt   oracle: Go
 #
 # Packages come from the system's package manager; a Rust that is too old there comes from rustup, into
@@ -27,6 +27,21 @@ at_least() {
 rust_version() { rustc --version 2>/dev/null | awk '{ print $2 }'; }
 go_version() { go version 2>/dev/null | awk '{ sub(/^go/, "", $3); print $3 }'; }
 
+# bindgen reads RocksDB's header with libclang, which brings headers of its own. Xcode's is found without help.
+have_libclang() {
+    [ "$(uname -s)" != Darwin ] || return 0
+    found=''
+    for library in "${LIBCLANG_PATH:-/usr/lib}"/libclang*so* /usr/lib/*/libclang*so* /usr/lib64/libclang*so* \
+        /usr/lib/llvm*/lib/libclang*so*; do
+        case $library in *libclang-cpp*) ;; *) [ ! -e "$library" ] || found=1 ;; esac
+    done
+    [ -n "$found" ] || return 1
+    for header in /usr/lib/llvm*/lib/clang/*/include/stdbool.h /usr/lib*/clang/*/include/stdbool.h; do
+        [ ! -e "$header" ] || return 0
+    done
+    return 1
+}
+
 rust_is_new_enough() { have cargo && have rustc && at_least "$(rust_version)" "$rust_minimum"; }
 
 # --- What is missing? One word each.
@@ -35,7 +50,8 @@ missing_parts() {
     for part in "$@"; do
         case $part in
             build)
-                have cc || echo cc
+                have c++ || echo c++
+                have_libclang || echo libclang
                 have make || echo make
                 [ -d /etc/ssl/certs ] || [ ! -r /etc/debian_version ] || echo certificates
                 rust_is_new_enough || echo rust
@@ -108,11 +124,22 @@ lint_package() {
     esac
 }
 
+# The library and its headers, of the version the system prefers: a tenth of what libclang-dev brings.
+libclang_packages() {
+    version=$(LC_ALL=C apt-cache depends libclang1 2>/dev/null | sed -n 's/.*Depends: libclang1-\([0-9]*\).*/\1/p' | head -n 1)
+    if [ -n "$version" ]; then echo "libclang1-$version libclang-common-$version-dev"; else echo libclang-dev; fi
+}
+
 package_of() {
     case $1:$manager in
-        cc:apt-get) echo gcc libc6-dev ;;
-        cc:apk) echo gcc musl-dev ;;
-        cc:*) echo gcc ;;
+        c++:apt-get) echo g++ libc6-dev ;;
+        c++:dnf) echo gcc-c++ ;;
+        c++:apk) echo g++ musl-dev ;;
+        c++:*) echo gcc ;;
+        libclang:apt-get) libclang_packages ;;
+        libclang:dnf) echo clang-libs clang-resource-filesystem ;;
+        libclang:apk) echo clang-libclang clang-headers ;;
+        libclang:*) echo llvm ;;
         certificates:*) echo ca-certificates ;;
         go:apt-get) echo golang-go ;;
         go:dnf) echo golang ;;
@@ -191,9 +218,15 @@ install_rustup_toolchain() {
 
 # --- Do it.
 
+# Built once, with what is installed by now.
+rocksdb() { case " $* " in *" build "*) scripts/rocksdb.sh ;; esac }
+
 [ $# -gt 0 ] || set -- build
 missing=$(missing_parts "$@" | tr '\n' ' ')
-[ -n "$missing" ] || exit 0
+[ -n "$missing" ] || {
+    rocksdb "$@"
+    exit 0
+}
 
 echo "Missing: $missing"
 for name in http_proxy https_proxy no_proxy; do
@@ -240,4 +273,5 @@ case $missing in *"go "*) scripts/go-toolchain.sh ;; esac
 
 missing=$(missing_parts "$@" | tr '\n' ' ')
 [ -z "$missing" ] || die "Still missing: $missing(Rust must be $rust_minimum or newer, Go $go_minimum or newer)"
+rocksdb "$@"
 echo "Everything is here."

@@ -81,9 +81,6 @@ pub enum ConfigError {
     /// The listeners.
     #[error(transparent)]
     Listener(#[from] ListenerError),
-    /// An engine of a later version.
-    #[error("--storage rocksdb is not built in yet: use --storage memory")]
-    RocksDb,
     /// Whoever reaches a storage node could write.
     #[error(
         "storenode would serve everybody who reaches {0}, as it has no cluster token: give all storage nodes and \
@@ -105,10 +102,6 @@ impl Config {
     /// # Errors
     /// The first rule between settings that is broken.
     pub fn from_settings(settings: &Settings, default_host: Option<IpAddr>) -> Result<Self, ConfigError> {
-        let engine = match settings.text("storage") {
-            "rocksdb" => return Err(ConfigError::RocksDb),
-            _ => Engine::Memory,
-        };
         let heartbeat_interval = Duration::from_millis(settings.unsigned("heartbeat-interval"));
         let election_timeout = Duration::from_millis(settings.unsigned("election-timeout"));
         let role = settings.role();
@@ -133,7 +126,7 @@ impl Config {
             role,
             data_dir: named_data_dir(settings.text("data-dir"), &bootstrap.name),
             bootstrap,
-            engine,
+            engine: engine(settings),
             quota_bytes: quota(settings.text("quota-backend-bytes")),
             heartbeat_interval,
             election_timeout,
@@ -229,6 +222,16 @@ fn gateway_config(settings: &Settings) -> (gateway::config::Config, Vec<String>)
         connection_age_grace: some_duration(settings, "grpc-max-connection-age-grace"),
     };
     (config, warnings)
+}
+
+fn engine(settings: &Settings) -> Engine {
+    match settings.text("storage") {
+        "rocksdb" => {
+            let megabytes = settings.unsigned("rocksdb-cache-mb");
+            Engine::RocksDb { cache_bytes: (megabytes > 0).then(|| megabytes.saturating_mul(1 << 20)) }
+        }
+        _ => Engine::Memory,
+    }
 }
 
 /// A duration that 0 turns off.

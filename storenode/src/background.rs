@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  driver ──keep_spare──► thread "log-spare"    ──Spare──────────► inbox
-//!         ──checkpoint──► thread "checkpoint"   ──Checkpointed───► inbox ─► log.trim
+//!         ──checkpoint──► thread "checkpoint"   ──Checkpointed───► inbox ─► log.trim         (or a flush)
 //!         ──compact─────► thread "compaction"   ──Compacted──────► inbox ─► physical compactions answered
 //! ```
 //!
@@ -18,16 +18,18 @@ use std::time::Duration;
 
 use internal_proto::LogIndex;
 
-use crate::engine::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::files::Files;
 use crate::log::Identity;
 use crate::raft::inbox::{Inbox, StageEvent};
 use crate::raft::log_stage::LogStage;
 use crate::state::Reader;
+use crate::storage::{Durability, Durable, SaveError};
 
 /// The log may grow by so much, or by the size of the last checkpoint if that is more, before the next one: a restart
 /// replays at most that.
 pub(crate) const LOG_BYTES_BETWEEN_CHECKPOINTS: u64 = 256 << 20;
+/// As much for an engine that flushes by itself, sooner as a rule: the log is kept a while for slow followers.
+pub(crate) const LOG_BYTES_BETWEEN_FLUSHES: u64 = 512 << 20;
 /// Versions that one step of compaction looks at: below a millisecond under the engine's lock.
 const COMPACTION_STEP: usize = 100;
 /// Between two steps, so that readers and writers find the lock free.
@@ -73,6 +75,7 @@ struct Job(Option<JoinHandle<()>>);
 /// The background work of one node.
 pub(crate) struct Background {
     place: Place,
+    durability: Durability,
     inbox: Arc<Inbox>,
     reader: Reader,
     log_bytes_between: u64,
@@ -89,21 +92,24 @@ pub(crate) struct Background {
     ticks_to_checkpoint: u32,
     /// What the checkpoint being written makes superfluous.
     covered_log_bytes: u64,
+    has_room: bool,
 }
 
 impl Background {
-    /// Nothing runs yet. `last` is the checkpoint that the node started from.
+    /// Nothing runs yet. `last` is what was durable when the node started.
     pub(crate) fn new(
         place: Place,
+        durability: Durability,
         inbox: Arc<Inbox>,
         reader: Reader,
-        last: Option<Checkpoint>,
+        last: Option<Durable>,
         pacing: Pacing,
     ) -> Self {
         let log_bytes_between = pacing.bytes_until_next(last.as_ref());
         Self {
             pacing,
             place,
+            durability,
             inbox,
             reader,
             log_bytes_between,
@@ -116,11 +122,19 @@ impl Background {
             ticks_to_compact: 0,
             ticks_to_checkpoint: 0,
             covered_log_bytes: 0,
+            has_room: true,
         }
     }
 
-    /// Makes sure that the log has a spare segment or gets one, also after the disk was full.
+    /// Makes sure that the log has a spare segment or gets one, also after the disk was full, and looks whether the
+    /// engine has space left.
     pub(crate) fn keep_spare(&mut self, log: &mut LogStage) {
+        let had_room = std::mem::replace(&mut self.has_room, self.durability.has_room());
+        if had_room && !self.has_room {
+            tracing::warn!("the disk is nearly full: writes are refused until there is space");
+        } else if !had_room && self.has_room {
+            tracing::info!("the disk has space again: writes are accepted");
+        }
         if self.spare.is_some() {
             return;
         }
@@ -150,38 +164,39 @@ impl Background {
         self.checkpoint.is_none() && self.ticks_to_checkpoint == 0 && helps
     }
 
-    /// Writes a checkpoint of the state as it is now, `log_bytes` after the last one.
+    /// Makes the state durable as it is now, `log_bytes` after the last time.
     pub(crate) fn checkpoint(&mut self, reader: &Reader, log_bytes: u64) {
         self.covered_log_bytes = log_bytes;
-        let (place, inbox) = (self.place.clone(), Arc::clone(&self.inbox));
-        let view = reader.view();
-        let work = move || {
-            let outcome = checkpoint::write(&*place.files, &place.dir, place.identity, &view);
-            drop(view);
-            inbox.report(StageEvent::Checkpointed(outcome));
-        };
+        let inbox = Arc::clone(&self.inbox);
+        let save = self.durability.save(&self.place, reader);
+        let work = move || inbox.report(StageEvent::Checkpointed(save()));
         self.checkpoint = Some(self.pacing.threads.run("checkpoint", work));
     }
 
     /// What of the log can go after a checkpoint, and how many of its bytes. A full disk only postpones it.
     pub(crate) fn checkpointed(
         &mut self,
-        outcome: Result<Checkpoint, CheckpointError>,
-    ) -> Result<Option<(LogIndex, u64)>, CheckpointError> {
+        outcome: Result<Durable, SaveError>,
+    ) -> Result<Option<(LogIndex, u64)>, SaveError> {
         finish(&mut self.checkpoint);
         match outcome {
             Ok(done) => {
                 self.log_bytes_between = self.pacing.bytes_until_next(Some(&done));
-                tracing::info!(index = done.index.0, bytes = done.bytes, "checkpoint written");
+                tracing::info!(index = done.index.0, bytes = done.bytes, "the store is durable without the log below");
                 Ok(Some((done.index, self.covered_log_bytes)))
             }
             Err(error) if error.is_no_disk() => {
                 self.ticks_to_checkpoint = TICKS_BETWEEN_CHECKPOINT_RETRIES;
-                tracing::warn!(%error, "no space for a checkpoint: the log goes on growing");
+                tracing::warn!(%error, "the store cannot be made durable: the log goes on growing");
                 Ok(None)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the engine can take in more data, as of the last housekeeping.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.has_room
     }
 
     /// Drops superfluous history; while that is being done, does it once more afterwards.
@@ -228,8 +243,8 @@ impl Background {
 }
 
 impl Pacing {
-    fn bytes_until_next(self, last: Option<&Checkpoint>) -> u64 {
-        last.map_or(0, |checkpoint| checkpoint.bytes).max(self.bytes_between_checkpoints)
+    fn bytes_until_next(self, last: Option<&Durable>) -> u64 {
+        last.map_or(0, |durable| durable.bytes).max(self.bytes_between_checkpoints)
     }
 }
 

@@ -22,6 +22,11 @@ pub const TICKS_PER_HEARTBEAT: u32 = 10;
 pub enum Engine {
     /// All data in memory, durable by the log and checkpoints.
     Memory,
+    /// Data on disk, which may be many times larger than memory.
+    RocksDb {
+        /// Memory for cached data and unflushed writes; `None` for a share of what the process may use.
+        cache_bytes: Option<u64>,
+    },
 }
 
 impl Engine {
@@ -29,6 +34,7 @@ impl Engine {
     pub fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
+            Self::RocksDb { .. } => "rocksdb",
         }
     }
 }

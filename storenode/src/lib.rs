@@ -12,6 +12,7 @@ mod node;
 mod raft;
 mod rpc;
 pub mod state;
+mod storage;
 pub mod verify;
 pub mod watch;
 

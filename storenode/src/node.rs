@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::sync::{oneshot, watch};
 
-use crate::background::{Background, LOG_BYTES_BETWEEN_CHECKPOINTS, Pacing, Place, Threads};
+use crate::background::{Background, LOG_BYTES_BETWEEN_CHECKPOINTS, LOG_BYTES_BETWEEN_FLUSHES, Pacing, Place, Threads};
 use crate::config::Config;
 use crate::files::Files;
 use crate::leader::lease_expiry::Lessor;
@@ -21,7 +21,7 @@ use crate::log::{Identity, SEGMENT_BYTES};
 use crate::metrics::Metrics;
 use crate::raft::driver::Driver;
 use crate::raft::forward;
-use crate::raft::inbox::{Inbox, Notice};
+use crate::raft::inbox::{Inbox, Notice, StageEvent};
 use crate::raft::log_stage::LogPlace;
 use crate::raft::member::{Clock, Pace};
 use crate::raft::shared::Shared;
@@ -29,6 +29,7 @@ use crate::raft::transport::{PeerMessage, Recipient, Transport};
 use crate::raft::{self, Parts, core::Timing, recovery};
 use crate::rpc::{Query, Settle};
 use crate::state::Reader;
+use crate::storage::{self, Durability};
 use crate::watch::Hub;
 
 /// A storage node at work. Dropping it without [`Node::stop`] leaves its thread behind.
@@ -132,15 +133,30 @@ impl Node {
         let members: Vec<MemberId> = config.members.iter().map(|member| member.id).collect();
         let log_dir = config.data_dir.join("log");
         let timing = timing(config, tuning);
-        let started = recovery::start(&place, &log_dir, tuning.segment_bytes, &members, timing).map_err(start_error)?;
+        let open = || storage::open(config.engine, &place, &config.data_dir.join("rocksdb"));
+        let started =
+            recovery::start(&place, open, &log_dir, tuning.segment_bytes, &members, timing).map_err(start_error)?;
         let reader = started.state.reader();
         let metrics = Metrics::new(registry, reader.clone()).map_err(start_error)?;
         let inbox = Arc::new(Inbox::default());
         let shared = Arc::new(Shared::new(config.member_id, reader.applied().0));
         let hub = Arc::new(Hub::new(reader.clone()));
         let lessor = Arc::new(Mutex::new(Lessor::default()));
-        let pacing = Pacing { threads, bytes_between_checkpoints: tuning.bytes_between_checkpoints };
-        let background = Background::new(place, Arc::clone(&inbox), reader.clone(), started.checkpoint, pacing);
+        let durability = started.durability.clone();
+        let bytes_between_checkpoints = match &durability {
+            Durability::Checkpoints => tuning.bytes_between_checkpoints,
+            Durability::Flushes(engine) => {
+                engine.on_failure(stop_all(&shared, &inbox));
+                LOG_BYTES_BETWEEN_FLUSHES
+            }
+        };
+        if let Some(durable) = started.durable {
+            // A crash may have left more of the log than is needed.
+            inbox.report(StageEvent::Checkpointed(Ok(durable)));
+        }
+        let pacing = Pacing { threads, bytes_between_checkpoints };
+        let background =
+            Background::new(place, durability, Arc::clone(&inbox), reader.clone(), started.durable, pacing);
         let parts = Parts {
             started,
             hub: Arc::clone(&hub),
@@ -281,6 +297,16 @@ impl Passes {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.0.is_settled()
+    }
+}
+
+/// What a read that fails on any thread does: it has no answer, and the next one would have none either.
+fn stop_all(shared: &Arc<Shared>, inbox: &Arc<Inbox>) -> impl Fn(&str) + Send + Sync + 'static {
+    let (shared, inbox) = (Arc::clone(shared), Arc::clone(inbox));
+    move |reason| {
+        tracing::error!(%reason, "the node stops");
+        shared.set_failed(reason.to_owned());
+        inbox.stop();
     }
 }
 

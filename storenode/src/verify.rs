@@ -13,6 +13,7 @@ use std::sync::Arc;
 use internal_proto::LogIndex;
 
 use crate::background::Place;
+use crate::config;
 use crate::engine::checkpoint;
 use crate::engine::memory::MemoryEngine;
 use crate::files::{Files, ReadOnly};
@@ -20,6 +21,7 @@ use crate::identity::Identity;
 use crate::log::{Log, LogError, Options, SEGMENT_BYTES};
 use crate::raft::core::Timing;
 use crate::raft::recovery;
+use crate::storage;
 
 /// Bytes of entries read at once.
 const READ_BYTES: usize = 4 << 20;
@@ -85,9 +87,10 @@ fn checkpoint(place: &Place) -> Result<String, String> {
 }
 
 fn state(place: &Place, log_dir: &Path) -> Result<String, String> {
+    let open = || storage::open(config::Engine::Memory, place, &place.dir);
     // A log that exists knows its first members.
     let started =
-        recovery::start(place, log_dir, SEGMENT_BYTES, &[], NO_ELECTION).map_err(|error| error.to_string())?;
+        recovery::start(place, open, log_dir, SEGMENT_BYTES, &[], NO_ELECTION).map_err(|error| error.to_string())?;
     let reader = started.state.reader();
     let LogIndex(applied) = reader.applied().0;
     Ok(format!("revision {}, applied through entry {applied}", reader.revision().0))

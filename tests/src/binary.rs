@@ -13,12 +13,14 @@ use crate::requirement;
 pub enum Program {
     /// The real etcd: the judge.
     Etcd,
-    /// This repository's `metastore`.
+    /// This repository's `metastore`, which keeps everything in memory by default.
     MetaStore,
     /// This repository's `storenode`, beside `metastore`.
     StoreNode,
     /// This repository's `gateway`, beside `metastore`.
     Gateway,
+    /// The same with its data in RocksDB.
+    MetaStoreOnDisk,
 }
 
 impl Program {
@@ -31,7 +33,7 @@ impl Program {
     pub fn path(self) -> PathBuf {
         match self {
             Self::Etcd => requirement::etcd().expect("the suite has asked for etcd before it starts one"),
-            Self::MetaStore => product(),
+            Self::MetaStore | Self::MetaStoreOnDisk => product(),
             Self::StoreNode | Self::Gateway => beside_product(self.name()),
         }
     }
@@ -44,6 +46,16 @@ impl Program {
             Self::MetaStore => "metastore",
             Self::StoreNode => "storenode",
             Self::Gateway => "gateway",
+            Self::MetaStoreOnDisk => "metastore-on-disk",
+        }
+    }
+
+    /// The flags that make it this one.
+    #[must_use]
+    pub const fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Etcd | Self::MetaStore | Self::StoreNode | Self::Gateway => &[],
+            Self::MetaStoreOnDisk => &["--storage=rocksdb"],
         }
     }
 }

@@ -103,7 +103,7 @@ impl Server {
             format!("--initial-advertise-peer-urls=http://{peer}"),
             format!("--initial-cluster={initial_cluster}"),
         ];
-        arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
+        arguments.extend(program.flags().iter().chain(flags).map(|&flag| flag.to_owned()));
         Ok(Self { program, arguments, directory, client, disk: None, child: None })
     }
 

@@ -48,6 +48,14 @@ async fn gateways_before_storage_nodes_have_etcds_answers() {
     agree(Form::Split, amount(1, SEEDS_OF_CLUSTERS)).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn generated_operations_have_etcds_answers_on_disk() {
+    if requirement::etcd().is_none() || etcd_stands_in() {
+        return;
+    }
+    agree(Form::Alone(Program::MetaStoreOnDisk), amount(1, 14)).await;
+}
+
 /// Runs so many seeds.
 async fn agree(form: Form, seeds: usize) {
     let runs = (FIRST_SEED..).take(seeds).map(|seed| tokio::spawn(run(form, seed)));
@@ -61,7 +69,7 @@ async fn agree(form: Form, seeds: usize) {
 
 async fn run(form: Form, seed: u64) -> Result<(), String> {
     let mut generator = Generator::new(seed, KeySpace::whole());
-    let count = if form == Form::Alone(Program::MetaStore) { PER_SEED } else { PER_SEED_OF_CLUSTERS };
+    let count = if matches!(form, Form::Alone(_)) { PER_SEED } else { PER_SEED_OF_CLUSTERS };
     let mut operations: Vec<Operation> = (0..count).map(|_| generator.operation()).collect();
     operations.extend(Generator::inspection());
     let result = shrink::check(form, None, &operations).await;

@@ -13,15 +13,18 @@ use tonic::{Code, Status};
 /// Room for the log's two first segments, a checkpoint, and not much else.
 const DISK_MEGABYTES: u32 = 320;
 const VALUE_BYTES: usize = 1 << 20;
+/// Put over and over: what fills the disk is the log.
+const KEYS: usize = 8;
+/// The same for the engine on disk, which keeps a reserve.
+const ENGINE_DISK_MEGABYTES: u32 = 900;
 /// More values than the disk has room for.
-const MOST_VALUES: usize = 600;
+const MOST_VALUES: usize = 1_000;
 /// From free space to the first write: a tick notices, a checkpoint trims the log.
 const RESUMES_WITHIN: Duration = Duration::from_secs(30);
 
 async fn put(client: &Client, number: usize) -> Result<i64, Status> {
     let value = vec![b'v'; VALUE_BYTES].into();
-    // A few keys, over and over: what fills the disk is the log.
-    let put = PutRequest { key: format!("key/{}", number % 8).into(), value, ..PutRequest::default() };
+    let put = PutRequest { key: format!("key/{}", number % KEYS).into(), value, ..PutRequest::default() };
     Ok(client.kv.clone().put(put).await?.into_inner().header.unwrap().revision)
 }
 
@@ -31,9 +34,8 @@ async fn newest(client: &Client) -> i64 {
     kvs.iter().map(|kv| kv.fields().mod_revision.0).max().unwrap_or_default()
 }
 
-/// Puts until one is refused; the newest revision acknowledged before.
-async fn put_until_refused(client: &Client) -> i64 {
-    let mut acknowledged = 0;
+/// Puts until one is refused; the newest revision acknowledged before, at least `acknowledged`.
+async fn put_until_refused(client: &Client, mut acknowledged: i64) -> i64 {
     for number in 0..MOST_VALUES {
         match put(client, number).await {
             Ok(revision) => acknowledged = revision,
@@ -44,7 +46,7 @@ async fn put_until_refused(client: &Client) -> i64 {
             }
         }
     }
-    panic!("{MOST_VALUES} values fitted a disk of {DISK_MEGABYTES} MB");
+    panic!("{MOST_VALUES} values fitted the disk");
 }
 
 async fn put_until_accepted(client: &Client) -> i64 {
@@ -60,15 +62,27 @@ async fn put_until_accepted(client: &Client) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_filesystem_fills_up_and_is_freed() {
-    let started = Server::start_on_small_disk(Program::MetaStore, DISK_MEGABYTES, &[]).await.unwrap();
+    fill_and_free(Program::MetaStore, DISK_MEGABYTES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_filesystem_fills_up_under_the_engine_on_disk_and_is_freed() {
+    fill_and_free(Program::MetaStoreOnDisk, ENGINE_DISK_MEGABYTES).await;
+}
+
+async fn fill_and_free(program: Program, megabytes: u32) {
+    let started = Server::start_on_small_disk(program, megabytes, &[]).await.unwrap();
     let Some(mut server) = started else { return };
     let client = Client::connect(server.client()).await.unwrap();
     let lease = LeaseGrantRequest { ttl: 600, id: 7 };
     client.lease.clone().lease_grant(lease).await.unwrap();
-    put(&client, 0).await.unwrap();
+    let mut acknowledged = 0;
+    for number in 0..KEYS {
+        acknowledged = put(&client, number).await.unwrap();
+    }
 
     server.disk().unwrap().fill().unwrap();
-    let acknowledged = put_until_refused(&client).await;
+    let acknowledged = put_until_refused(&client, acknowledged).await;
     assert_eq!(newest(&client).await, acknowledged, "reads go on, and what was refused was not done");
     let delete = DeleteRangeRequest { key: "key/1".into(), ..DeleteRangeRequest::default() };
     let deleted = client.kv.clone().delete_range(delete).await.unwrap().into_inner();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proto::etcdserverpb::{CompactionRequest, LeaseTimeToLiveRequest, RangeRequest};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tests::binary::{Program, amount};
+use tests::binary::{Program, amount, etcd_stands_in};
 use tests::client::Client;
 use tests::history::load::{self, Record};
 use tests::history::model::{self, Version};
@@ -23,8 +23,20 @@ const SAMPLES: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn acknowledged_writes_survive_kills() {
+    survive_kills(Program::MetaStore).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_writes_survive_kills_on_disk() {
+    if etcd_stands_in() {
+        return;
+    }
+    survive_kills(Program::MetaStoreOnDisk).await;
+}
+
+async fn survive_kills(program: Program) {
     let mut random = StdRng::seed_from_u64(SEED);
-    let mut server = Server::start(Program::MetaStore, &[]).await.unwrap();
+    let mut server = Server::start(program, &[]).await.unwrap();
     let record = Arc::new(Record::default());
     let mut changes: Vec<Change> = Vec::new();
     let mut compacted = 1;

@@ -38,7 +38,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         .doc("Greet with ports and examples, also when stdout is no terminal."),
     storage(Section::Member, "storage", Kind::OneOf(&["memory", "rocksdb"]), "memory")
         .path("storage")
-        .doc("Engine that holds the data: memory (rocksdb is not built in yet)."),
+        .doc("Engine that holds the data: memory, or rocksdb for more than fits there."),
+    storage(Section::Member, "rocksdb-cache-mb", Kind::Unsigned, "0")
+        .path("rocksdb_cache_mb")
+        .doc("Memory for RocksDB's cache and unflushed writes; 0 is an eighth of the machine's or cgroup's."),
     clients(Section::Member, "grpc-addr", Kind::Address, "")
         .path("etcd.address")
         .old_path("listen_address")

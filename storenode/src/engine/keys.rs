@@ -1,10 +1,12 @@
 //! Every record on disk, one enum, and its place in byte order.
 //!
 //! ```text
+//!  Format    0
 //!  Live      1 key
 //!  Version   2 key ‖ !revision ‖ !sub       newest first within a key
 //!  Change    3 revision ‖ sub
 //!  Small     4 kind ‖ its own fields
+//!  Count     5 key
 //!
 //!  key        escaped: 0x00 → 0x00 0xFF, and 0x00 0x01 at the end
 //!  numbers    big-endian; of signed ones the sign bit flipped
@@ -53,6 +55,8 @@ impl ChangeId {
 /// The key of one record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Record {
+    /// What wrote the others, and whose they are.
+    Format,
     /// A key's current version.
     Live(Bytes),
     /// A superseded version or tombstone of a key.
@@ -61,6 +65,46 @@ pub enum Record {
     Change(ChangeId),
     /// Anything that has no history.
     Small(SmallKey),
+    /// A group of the counted index, by the least key it can hold.
+    Count(Bytes),
+}
+
+/// The kinds of records: the first byte of their keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RecordFamily {
+    /// [`Record::Format`].
+    Format = 0,
+    /// [`Record::Live`].
+    Live = 1,
+    /// [`Record::Version`].
+    Version = 2,
+    /// [`Record::Change`].
+    Change = 3,
+    /// [`Record::Small`].
+    Small = 4,
+    /// [`Record::Count`].
+    Count = 5,
+}
+
+impl RecordFamily {
+    /// Above every record of the family, and not above any of the next.
+    #[must_use]
+    pub fn end(self) -> Vec<u8> {
+        vec![self as u8 + 1]
+    }
+
+    const fn of(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => Self::Format,
+            1 => Self::Live,
+            2 => Self::Version,
+            3 => Self::Change,
+            4 => Self::Small,
+            5 => Self::Count,
+            _ => return None,
+        })
+    }
 }
 
 /// The kinds of small records.
@@ -81,6 +125,8 @@ pub enum SmallKind {
     Session = 6,
     /// An answer that a session remembers.
     SessionAnswer = 7,
+    /// How far compaction has come here.
+    CompactionDone = 8,
 }
 
 /// The key of one small record.
@@ -100,6 +146,8 @@ pub enum SmallKey {
     Session(SessionId),
     /// The answer to one numbered write of a session.
     SessionAnswer(SessionId, u64),
+    /// The one mark of compaction. This engine's own: in no checkpoint.
+    CompactionDone,
 }
 
 impl SmallKey {
@@ -114,14 +162,10 @@ impl SmallKey {
             Self::Member(_) => SmallKind::Member,
             Self::Session(_) => SmallKind::Session,
             Self::SessionAnswer(..) => SmallKind::SessionAnswer,
+            Self::CompactionDone => SmallKind::CompactionDone,
         }
     }
 }
-
-const LIVE: u8 = 1;
-const VERSION: u8 = 2;
-const CHANGE: u8 = 3;
-const SMALL: u8 = 4;
 
 const ESCAPE: u8 = 0x00;
 const ESCAPED_ZERO: u8 = 0xff;
@@ -131,29 +175,34 @@ impl Record {
     /// The record's key on disk.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(32);
+        let mut out = Vec::with_capacity(64);
+        out.push(self.family() as u8);
         match self {
-            Self::Live(key) => {
-                out.push(LIVE);
-                put_key(&mut out, key);
-            }
+            Self::Format => {}
+            Self::Live(key) | Self::Count(key) => put_key(&mut out, key),
             Self::Version(key, Reverse(id)) => {
-                out.push(VERSION);
                 put_key(&mut out, key);
                 out.extend((!signed(id.revision.0)).to_be_bytes());
                 out.extend((!id.sub).to_be_bytes());
             }
             Self::Change(id) => {
-                out.push(CHANGE);
                 out.extend(signed(id.revision.0).to_be_bytes());
                 out.extend(id.sub.to_be_bytes());
             }
-            Self::Small(key) => {
-                out.push(SMALL);
-                key.put(&mut out);
-            }
+            Self::Small(key) => key.put(&mut out),
         }
         out
+    }
+
+    const fn family(&self) -> RecordFamily {
+        match self {
+            Self::Format => RecordFamily::Format,
+            Self::Live(_) => RecordFamily::Live,
+            Self::Version(..) => RecordFamily::Version,
+            Self::Change(_) => RecordFamily::Change,
+            Self::Small(_) => RecordFamily::Small,
+            Self::Count(_) => RecordFamily::Count,
+        }
     }
 
     /// Reads a key back; `None` for bytes that no record encodes to.
@@ -161,16 +210,19 @@ impl Record {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (&family, mut rest) = bytes.split_first()?;
         let rest = &mut rest;
-        let record = match family {
-            LIVE => Self::Live(take_key(rest)?),
-            VERSION => {
+        let record = match RecordFamily::of(family)? {
+            RecordFamily::Format => Self::Format,
+            RecordFamily::Live => Self::Live(take_key(rest)?),
+            RecordFamily::Version => {
                 let key = take_key(rest)?;
                 let revision = Revision(unsigned(!take_u64(rest)?));
                 Self::Version(key, Reverse(ChangeId { revision, sub: !take_u32(rest)? }))
             }
-            CHANGE => Self::Change(ChangeId { revision: Revision(unsigned(take_u64(rest)?)), sub: take_u32(rest)? }),
-            SMALL => Self::Small(SmallKey::take(rest)?),
-            _ => return None,
+            RecordFamily::Change => {
+                Self::Change(ChangeId { revision: Revision(unsigned(take_u64(rest)?)), sub: take_u32(rest)? })
+            }
+            RecordFamily::Small => Self::Small(SmallKey::take(rest)?),
+            RecordFamily::Count => Self::Count(take_key(rest)?),
         };
         rest.is_empty().then_some(record)
     }
@@ -180,7 +232,7 @@ impl SmallKey {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(self.kind() as u8);
         match self {
-            Self::Position | Self::ConfState => {}
+            Self::Position | Self::ConfState | Self::CompactionDone => {}
             Self::Lease(id) => out.extend(signed(id.0).to_be_bytes()),
             Self::LeaseKey(id, key) => {
                 out.extend(signed(id.0).to_be_bytes());
@@ -206,6 +258,7 @@ impl SmallKey {
             5 => Self::Member(MemberId(take_u64(bytes)?)),
             6 => Self::Session(SessionId(take_u64(bytes)?)),
             7 => Self::SessionAnswer(SessionId(take_u64(bytes)?), take_u64(bytes)?),
+            8 => Self::CompactionDone,
             _ => return None,
         })
     }
@@ -221,6 +274,7 @@ impl SmallKey {
             SmallKind::Member => Self::Member(MemberId(0)),
             SmallKind::Session => Self::Session(SessionId(0)),
             SmallKind::SessionAnswer => Self::SessionAnswer(SessionId(0), 0),
+            SmallKind::CompactionDone => Self::CompactionDone,
         }
     }
 }
@@ -295,6 +349,7 @@ mod tests {
         prop_oneof![
             Just(SmallKey::Position),
             Just(SmallKey::ConfState),
+            Just(SmallKey::CompactionDone),
             any::<i64>().prop_map(|id| SmallKey::Lease(LeaseId(id))),
             (-2_i64..2, key()).prop_map(|(id, key)| SmallKey::LeaseKey(LeaseId(id), key)),
             any::<u64>().prop_map(|id| SmallKey::Member(MemberId(id))),
@@ -305,7 +360,9 @@ mod tests {
 
     fn record() -> impl Strategy<Value = Record> {
         prop_oneof![
+            Just(Record::Format),
             key().prop_map(Record::Live),
+            key().prop_map(Record::Count),
             (key(), change()).prop_map(|(key, id)| Record::Version(key, Reverse(id))),
             change().prop_map(Record::Change),
             small().prop_map(Record::Small),

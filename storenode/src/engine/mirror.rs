@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use internal_proto::{KeyRange, Revision};
 
-use super::{Batch, ChangeId, Engine, Position, Sizes, SmallKey, SmallKind, Version, VersionPage};
+use super::{Batch, ChangeId, CountGroup, Engine, Position, Sizes, SmallKey, SmallKind, Version, VersionPage};
 
 /// Two engines in step. Its reads panic when the two differ; no write may run beside a read.
 #[derive(Debug)]
@@ -61,6 +61,11 @@ impl<A: Engine, B: Engine> Engine for MirrorEngine<A, B> {
 
     fn scan_small(&self, kind: SmallKind, after: Option<&SmallKey>, limit: usize) -> Vec<(SmallKey, Bytes)> {
         same(self.left.scan_small(kind, after, limit), &self.right.scan_small(kind, after, limit))
+    }
+
+    /// Of an engine that keeps them. They must agree with the keys, which the reads compare.
+    fn counts(&self) -> Option<Vec<CountGroup>> {
+        self.left.counts().or_else(|| self.right.counts())
     }
 
     /// The left engine's: sizes are an engine's own.

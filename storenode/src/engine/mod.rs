@@ -4,6 +4,7 @@
 //!  apply ──Batch──► Engine::write ──► Live(key)                      the current version of each key
 //!                                     Version(key, revision, sub)    superseded versions and tombstones
 //!                                     Change(revision, sub)          every retained version, in revision order
+//!                                     Count(bound)                   how many keys a group of them has
 //!                                     small records                  leases, sessions, members, cluster state
 //!  views, hub, checkpoints ◄── owned copies, in chunks ── reads
 //! ```
@@ -13,11 +14,11 @@
 //! that every node would reach alike, so there is no error to return: the engine panics, and that stops the node.
 
 pub mod checkpoint;
-pub mod encoded;
 pub mod keys;
 pub mod loading;
 pub mod memory;
 pub mod mirror;
+pub mod rocksdb;
 
 use bytes::Bytes;
 use internal_proto::{KeyRange, KeyValue, KeyValueFields, LogIndex, Revision, Term};
@@ -81,6 +82,8 @@ pub struct Batch {
     pub drops: Vec<Version>,
     /// Small records: set, or with `None` removed.
     pub small: Vec<(SmallKey, Option<Bytes>)>,
+    /// Groups of the counted index that the new versions change. An engine that keeps none leaves them out.
+    pub counts: Vec<CountGroup>,
     /// The new position, if the batch moves it.
     pub position: Option<Position>,
 }
@@ -92,6 +95,15 @@ pub struct NewVersion {
     pub version: Version,
     /// The live version of the same key before it; `None` where there was none, or where compaction took it.
     pub previous: Option<Version>,
+}
+
+/// A group of neighbouring live keys, counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountGroup {
+    /// The least key that can be in it; the next group's bound ends it.
+    pub bound: Bytes,
+    /// How many it has; `None` where the group is no more.
+    pub count: Option<u64>,
 }
 
 /// What one scan over versions found.
@@ -141,6 +153,10 @@ pub trait Engine: Send + Sync {
 
     /// The first `limit` small records of a kind whose keys are above `after`, in key order.
     fn scan_small(&self, kind: SmallKind, after: Option<&SmallKey>, limit: usize) -> Vec<(SmallKey, Bytes)>;
+
+    /// All groups of the counted index that were written, in order, for a start that walks no keys; `None` from an
+    /// engine that keeps none.
+    fn counts(&self) -> Option<Vec<CountGroup>>;
 
     /// The bytes in use.
     fn sizes(&self) -> Sizes;

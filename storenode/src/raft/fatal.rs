@@ -2,8 +2,8 @@
 
 use internal_proto::EntryError;
 
-use crate::engine::checkpoint::CheckpointError;
 use crate::log::LogError;
+use crate::storage::SaveError;
 
 /// Why the node stopped.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +14,9 @@ pub(crate) enum Fatal {
     /// A committed entry cannot be applied.
     #[error(transparent)]
     Entry(#[from] EntryError),
-    /// The data cannot be checkpointed.
+    /// The data cannot be made durable.
     #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    Save(#[from] SaveError),
     /// A committed membership change does not fit the members.
     #[error("the log holds a membership change that cannot be applied: {0}")]
     Membership(String),

@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use super::barriers::{BarrierResponder, MAX_WAITING};
 use super::log_stage::LogEvent;
 use super::transport::PeerMessage;
-use crate::engine::checkpoint::{Checkpoint, CheckpointError};
 use crate::log::{LogError, Spare};
+use crate::storage::{Durable, SaveError};
 
 /// Bytes of writes that may wait: about a second of what a fast disk takes.
 const MAX_WAITING_BYTES: usize = 256 << 20;
@@ -58,8 +58,8 @@ pub(crate) enum Notice {
 pub(crate) enum StageEvent {
     /// A spare segment for the log is there, or there is no disk space for one.
     Spare(Result<Spare, LogError>),
-    /// A checkpoint through this index is durable: the log below can go.
-    Checkpointed(Result<Checkpoint, CheckpointError>),
+    /// The engine is durable through this index: the log below can go.
+    Checkpointed(Result<Durable, SaveError>),
     /// The compaction worker has nothing more to do.
     Compacted,
     /// What became of tasks of the log.

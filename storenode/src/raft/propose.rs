@@ -95,6 +95,9 @@ impl Member {
         }
         let frees_space =
             matches!(command.operation, Operation::DeleteRange(_) | Operation::Compact(_) | Operation::LeaseRevoke(_));
+        if !frees_space && !self.background.has_room() {
+            return Ok(Verdict::Refuse(Error::NoSpace));
+        }
         Ok(match self.log.room(bytes_before + command.weight(), frees_space)? {
             Room::Yes => Verdict::Propose,
             Room::Later => Verdict::Wait,

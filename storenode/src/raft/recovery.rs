@@ -1,12 +1,12 @@
 //! Start: from what the disk holds to a core and a state that go on where they left off.
 //!
 //! ```text
-//!  checkpoint (index C) ─► engine        log: C+1 ..... commit ..... last
+//!  storage (index C) ────► engine        log: C+1 ..... commit ..... last
 //!                                             applied here │ given to raft
 //!  nothing at all ─► log record "starts at (1, 1, first members)", made durable before anything else
 //! ```
 //!
-//! Invariants: the log reaches at least as far as what is committed and as the checkpoint, or the node does not start;
+//! Invariants: the log reaches at least as far as what is committed and as the engine, or the node does not start;
 //! no entry above the commit index is applied.
 
 use std::sync::Arc;
@@ -21,10 +21,9 @@ use super::log_stage::unlogged;
 use super::membership;
 use super::window::Origin;
 use crate::background::Place;
-use crate::engine::checkpoint::{self, Checkpoint};
-use crate::engine::memory::MemoryEngine;
 use crate::log::{EntryKind, HardState, Log, LogError, Options, Record, Recovered, Start};
 use crate::state::{Input, Limits, State, StateError};
+use crate::storage::{Durability, Durable, Storage, StorageError};
 
 /// A new cluster's log begins after an entry that nobody wrote, so that a member added later, whose log begins at 0,
 /// is given a snapshot with the members instead of entries alone.
@@ -37,8 +36,9 @@ pub(crate) struct Started {
     pub(crate) log: Log,
     pub(crate) state: State,
     pub(crate) core: Core,
-    /// The checkpoint it started from.
-    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) durability: Durability,
+    /// What of the engine was durable.
+    pub(crate) durable: Option<Durable>,
 }
 
 /// Why a node cannot start.
@@ -47,7 +47,10 @@ pub(crate) enum RecoveryError {
     /// The log or an entry in it.
     #[error(transparent)]
     Fatal(#[from] Fatal),
-    /// The content of the checkpoint.
+    /// The engine.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The content of the engine.
     #[error(transparent)]
     State(#[from] StateError),
     /// The log does not reach what is known to be committed.
@@ -61,16 +64,16 @@ pub(crate) enum RecoveryError {
         /// What is missing.
         needed: LogIndex,
     },
-    /// The log begins after what the checkpoint holds.
+    /// The log begins after what the engine holds.
     #[error(
-        "the log begins at entry {first}, but the newest checkpoint ends at {checkpoint}: entries between them are \
-         missing; put the checkpoint back, or let this member copy the data from the others"
+        "the log begins at entry {first}, but the store ends at {stored}: entries between them are missing; put the \
+         newest checkpoint or the files of the store back, or let this member copy the data from the others"
     )]
-    NoCheckpoint {
+    Gap {
         /// The log's begin.
         first: LogIndex,
-        /// The checkpoint's end; 0 where there is none.
-        checkpoint: LogIndex,
+        /// The store's end; 0 where there is none.
+        stored: LogIndex,
     },
     /// raft-rs refuses what the log and state say.
     #[error("raft cannot start: {0}")]
@@ -86,6 +89,7 @@ impl From<LogError> for RecoveryError {
 /// Recovers a node, or begins a new one whose first members are `members`.
 pub(crate) fn start(
     place: &Place,
+    open: impl FnOnce() -> Result<Storage, StorageError>,
     log_dir: &std::path::Path,
     segment_bytes: u32,
     members: &[MemberId],
@@ -97,14 +101,13 @@ pub(crate) fn start(
         let file = cut.file.display();
         tracing::warn!(%file, offset = cut.offset, "cut off a torn write that was never acknowledged");
     }
-    let engine = Arc::new(MemoryEngine::default());
-    let checkpoint = checkpoint::load(&*place.files, &place.dir, place.identity, &*engine).map_err(Fatal::from)?;
+    let Storage { engine, durability, durable } = open()?;
     let recovered = if is_new(&recovered) { begin(&mut log, members)? } else { recovered };
     let mut state = State::open(engine, Limits::default())?;
     apply_start(&mut state, &recovered)?;
     let commit = replay(&mut log, &recovered, &mut state)?;
     let core = core(&mut log, &recovered, &state, place.identity.member, timing, commit)?;
-    Ok(Started { log, state, core, checkpoint })
+    Ok(Started { log, state, core, durability, durable })
 }
 
 fn is_new(recovered: &Recovered) -> bool {
@@ -133,7 +136,7 @@ fn apply_start(state: &mut State, recovered: &Recovered) -> Result<(), RecoveryE
             state.apply(start.index, start.term, Input::ConfState(start.conf_state.clone()));
             Ok(())
         }
-        _ => Err(RecoveryError::NoCheckpoint { first: recovered.first, checkpoint: applied }),
+        _ => Err(RecoveryError::Gap { first: recovered.first, stored: applied }),
     }
 }
 

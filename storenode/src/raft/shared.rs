@@ -88,7 +88,14 @@ impl Shared {
         self.failed.subscribe()
     }
 
-    pub(super) fn set_failed(&self, reason: String) {
-        self.failed.send_replace(Some(reason));
+    /// Notes why the node stops. The first reason stays: what follows is its consequence.
+    pub(crate) fn set_failed(&self, reason: String) {
+        self.failed.send_if_modified(|failed| {
+            let first = failed.is_none();
+            if first {
+                *failed = Some(reason);
+            }
+            first
+        });
     }
 }

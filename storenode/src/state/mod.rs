@@ -208,7 +208,7 @@ impl State {
         }
         let effects = workspace.finish(index, term);
         let compacted = effects.position.compacted;
-        shared.write(&effects.batch, effects.position);
+        shared.write(effects.batch, effects.position);
         Applied {
             outcomes,
             changes: effects.changes,

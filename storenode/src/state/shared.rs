@@ -1,7 +1,7 @@
 //! What the one writer and the many readers share: the head, the pins, the counts, the compaction's progress.
 //!
 //! ```text
-//!  apply:   publishing { engine.write ──► counts ──► head }
+//!  apply:   publishing { counts { engine.write } ──► head }
 //!  reader:  head ──► pin(revision) ... chunk reads ... drop(pin)
 //!  worker:  compaction { floor = min(compacted, lowest pin) ──► engine.write(drops) }
 //!  view:    compaction { publishing { copy small records, pin } }
@@ -39,10 +39,11 @@ struct Head {
 impl Shared {
     pub(super) fn new(engine: Arc<dyn Engine>) -> Self {
         let position = engine.position();
-        let counts = Counts::build(&*engine, position.revision);
+        let counts = Counts::open(&*engine, position.revision);
+        let compaction = Compaction::open(&*engine);
         Self {
             engine,
-            compaction: Mutex::default(),
+            compaction: Mutex::new(compaction),
             publishing: Mutex::default(),
             counts: RwLock::new(counts),
             head: Mutex::new(Head { position, pins: BTreeMap::new() }),
@@ -54,10 +55,13 @@ impl Shared {
     }
 
     /// Writes one entry's effects and makes them visible.
-    pub(super) fn write(&self, batch: &Batch, position: Position) {
+    pub(super) fn write(&self, mut batch: Batch, position: Position) {
         let _publishing = self.publishing.lock();
-        self.engine.write(batch);
-        self.counts.write().follow(&*self.engine, &batch.versions, position.revision);
+        // Held during the write, so that nobody counts with groups that are ahead of the engine.
+        let mut counts = self.counts.write();
+        batch.counts = counts.follow(&*self.engine, &batch.versions, position.revision);
+        self.engine.write(&batch);
+        drop(counts);
         self.head.lock().position = position;
     }
 

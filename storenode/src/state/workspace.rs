@@ -163,9 +163,9 @@ impl<'a> Workspace<'a> {
         let position = Position { applied, term, ..self.position };
         let batch = Batch {
             versions: std::mem::take(&mut self.versions),
-            drops: Vec::new(),
             small: self.small.into_iter().collect(),
             position: Some(position),
+            ..Batch::default()
         };
         Effects { batch, position, changes: self.changes, leases: self.leases }
     }

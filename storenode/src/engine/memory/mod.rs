@@ -20,7 +20,9 @@ use parking_lot::RwLock;
 
 use self::history::History;
 use self::sorted::{Order, Sorted};
-use super::{Batch, ChangeId, Engine, NewVersion, Position, Sizes, SmallKey, SmallKind, Version, VersionPage};
+use super::{
+    Batch, ChangeId, CountGroup, Engine, NewVersion, Position, Sizes, SmallKey, SmallKind, Version, VersionPage,
+};
 
 /// What an allocation costs beside its bytes: the reference count, the length, rounding by the allocator.
 const ALLOCATION: usize = 24;
@@ -193,6 +195,11 @@ impl Engine for MemoryEngine {
         let content = self.content.read();
         let found = content.small.range((start, Bound::Unbounded)).take_while(|(key, _)| key.kind() == kind);
         found.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// None: counting is quicker than keeping them.
+    fn counts(&self) -> Option<Vec<CountGroup>> {
+        None
     }
 
     fn sizes(&self) -> Sizes {

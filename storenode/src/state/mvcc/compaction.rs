@@ -11,9 +11,10 @@
 //! the floor; both stay true forever, so steps can be repeated. A tombstone exactly at the floor stays for watches from
 //! there; it goes with the next compaction, which therefore begins at `done` itself.
 
+use bytes::Bytes;
 use internal_proto::Revision;
 
-use crate::engine::{Batch, CHUNK, ChangeId, Engine, Version};
+use crate::engine::{Batch, CHUNK, ChangeId, Engine, SmallKey, Version};
 use crate::state::shared::Shared;
 
 /// Versions dropped in one engine write: about 100 µs under the memory engine's exclusive lock.
@@ -35,14 +36,14 @@ struct Job {
     next_after: ChangeId,
 }
 
-impl Default for Compaction {
-    /// A new process does not know how far the last one came, and walks from the start.
-    fn default() -> Self {
-        Self { done: Revision(-1), job: None, paused: 0 }
-    }
-}
-
 impl Compaction {
+    /// Goes on where the last process came to, as far as the engine remembers it.
+    pub(crate) fn open(engine: &dyn Engine) -> Self {
+        let mark = engine.small(&SmallKey::CompactionDone);
+        let done = mark.and_then(|mark| Some(Revision(i64::from_be_bytes(*mark.first_chunk()?))));
+        Self { done: done.unwrap_or(Revision(-1)), job: None, paused: 0 }
+    }
+
     pub(crate) fn done(&self) -> Revision {
         self.done
     }
@@ -67,6 +68,9 @@ impl Compaction {
             _ => {
                 self.done = job.floor;
                 self.job = None;
+                let mark = Bytes::copy_from_slice(&self.done.0.to_be_bytes());
+                let small = vec![(SmallKey::CompactionDone, Some(mark))];
+                shared.engine.write(&Batch { small, ..Batch::default() });
             }
         }
         self.job.is_some() || floor > self.done

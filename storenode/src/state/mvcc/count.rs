@@ -7,13 +7,16 @@
 //! ```
 //!
 //! Invariants: the first bound is empty; bounds ascend; a group counts the keys live at `revision` from its bound up to
-//! the next. Derived from `Live`: in no checkpoint, hash or comparison.
+//! the next; it follows an entry in one step with the engine's write. Derived from `Live`: in no checkpoint, hash or
+//! comparison. An engine that outlives the process keeps the groups too, so that a start walks no keys.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use internal_proto::{KeyRange, RangeEnd, Revision};
 
 use crate::engine::loading::after;
-use crate::engine::{CHUNK, Engine, NewVersion};
+use crate::engine::{Batch, CHUNK, CountGroup, Engine, NewVersion};
 
 /// Keys in a new group. Few in tests, so that groups split and merge.
 const GROUP: usize = if cfg!(test) { 4 } else { 256 };
@@ -46,8 +49,23 @@ pub(crate) struct Covered {
 }
 
 impl Counts {
-    /// Counts an engine's live keys.
-    pub(crate) fn build(engine: &dyn Engine, revision: Revision) -> Self {
+    /// Takes the groups that an engine keeps; counts its live keys where it keeps none.
+    pub(crate) fn open(engine: &dyn Engine, revision: Revision) -> Self {
+        let Some(groups) = engine.counts() else { return Self::build(engine, revision) };
+        if groups.is_empty() {
+            let built = Self::build(engine, revision);
+            let counts = built.groups(&built.bounds.iter().cloned().collect());
+            engine.write(&Batch { counts, ..Batch::default() });
+            return built;
+        }
+        let counts = groups.iter().map(|group| group.count.unwrap_or_default()).collect();
+        let bounds = groups.into_iter().map(|group| group.bound).collect();
+        let mut kept = Self { revision, bounds, counts, sums: Vec::new() };
+        kept.sum_up();
+        kept
+    }
+
+    fn build(engine: &dyn Engine, revision: Revision) -> Self {
         let mut counts = Self { revision, bounds: vec![Bytes::new()], counts: vec![0], sums: Vec::new() };
         let mut range = KeyRange::all();
         loop {
@@ -70,20 +88,34 @@ impl Counts {
         counts
     }
 
-    /// Follows an entry that the engine has already written.
-    pub(crate) fn follow(&mut self, engine: &dyn Engine, versions: &[NewVersion], revision: Revision) {
+    /// Follows an entry that the engine is about to write. Returns the groups that it changes.
+    pub(crate) fn follow(
+        &mut self,
+        engine: &dyn Engine,
+        versions: &[NewVersion],
+        revision: Revision,
+    ) -> Vec<CountGroup> {
         self.revision = revision;
+        let mut touched = BTreeSet::new();
+        // Before the counts change: as long as they are those of the engine's keys.
+        for new in versions.iter().filter(|new| new.previous.is_none()) {
+            self.split(engine, new.version.kv.key(), &mut touched);
+        }
         for new in versions {
             let key = new.version.kv.key();
             match (new.previous.is_some(), new.version.is_tombstone()) {
-                (false, false) => self.change(key, true),
-                (true, true) => self.change(key, false),
+                (false, false) => self.change(key, true, &mut touched),
+                (true, true) => self.change(key, false, &mut touched),
                 _ => {}
             }
         }
-        for new in versions.iter().filter(|new| new.previous.is_none()) {
-            self.split(engine, new.version.kv.key());
-        }
+        self.groups(&touched)
+    }
+
+    /// The groups with these bounds, as they are now.
+    fn groups(&self, bounds: &BTreeSet<Bytes>) -> Vec<CountGroup> {
+        let count = |bound: &Bytes| self.bounds.binary_search(bound).ok().map(|group| self.counts[group]);
+        bounds.iter().map(|bound| CountGroup { bound: bound.clone(), count: count(bound) }).collect()
     }
 
     /// The whole groups within a range, if there are any.
@@ -106,8 +138,9 @@ impl Counts {
         self.bounds.partition_point(|bound| bound[..] <= *key) - 1
     }
 
-    fn change(&mut self, key: &[u8], created: bool) {
+    fn change(&mut self, key: &[u8], created: bool, touched: &mut BTreeSet<Bytes>) {
         let group = self.group(key);
+        touched.insert(self.bounds[group].clone());
         let count = &mut self.counts[group];
         if created {
             *count += 1;
@@ -125,22 +158,22 @@ impl Counts {
             at += lowest_bit(at);
         }
         if !created {
-            self.merge(group);
+            self.merge(group, touched);
         }
     }
 
-    fn merge(&mut self, group: usize) {
+    fn merge(&mut self, group: usize, touched: &mut BTreeSet<Bytes>) {
         let Some(&next) = self.counts.get(group + 1) else { return };
         if self.counts[group] + next < SPARSE {
             self.counts[group] += next;
             self.counts.remove(group + 1);
-            self.bounds.remove(group + 1);
+            touched.insert(self.bounds.remove(group + 1));
             self.sum_up();
         }
     }
 
     /// Splits the group of a key until no part is crowded. The engine's keys tell where.
-    fn split(&mut self, engine: &dyn Engine, key: &[u8]) {
+    fn split(&mut self, engine: &dyn Engine, key: &[u8], touched: &mut BTreeSet<Bytes>) {
         let group = self.group(key);
         if self.counts[group] <= CROWDED {
             return;
@@ -157,6 +190,8 @@ impl Counts {
             left -= GROUP as u64;
         }
         counts.push(left);
+        touched.insert(self.bounds[group].clone());
+        touched.extend(bounds.iter().cloned());
         self.bounds.splice(group + 1..group + 1, bounds);
         self.counts.splice(group..=group, counts);
         self.sum_up();

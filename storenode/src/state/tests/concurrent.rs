@@ -12,7 +12,9 @@ use internal_proto::{
     PutRequest, PutValue, RangeRequest, RangeResponse, Revision, Term, TxnOperation, TxnRequest,
 };
 
+use crate::engine::Engine;
 use crate::engine::memory::MemoryEngine;
+use crate::engine::rocksdb::RocksEngine;
 use crate::state::{Input, Limits, Reader, State};
 
 const KEYS: usize = 60;
@@ -92,7 +94,16 @@ fn read(reader: &Reader, over: &AtomicBool) -> usize {
 
 #[test]
 fn every_read_sees_one_whole_revision() {
-    let mut state = State::open(Arc::new(MemoryEngine::new()), Limits::default()).unwrap();
+    read_beside_writes(Arc::new(MemoryEngine::new()));
+}
+
+#[test]
+fn every_read_from_disk_sees_one_whole_revision() {
+    read_beside_writes(Arc::new(RocksEngine::ephemeral()));
+}
+
+fn read_beside_writes(engine: Arc<dyn Engine>) {
+    let mut state = State::open(engine, Limits::default()).unwrap();
     let reader = state.reader();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {

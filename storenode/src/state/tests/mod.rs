@@ -7,4 +7,5 @@ mod hash;
 mod model;
 mod notation;
 mod random;
+mod reopened;
 mod script;

@@ -11,10 +11,10 @@ use internal_proto::{
 use proptest::prelude::*;
 
 use super::model::Model;
-use crate::engine::encoded::EncodedEngine;
 use crate::engine::loading::Loading;
 use crate::engine::memory::MemoryEngine;
 use crate::engine::mirror::MirrorEngine;
+use crate::engine::rocksdb::RocksEngine;
 use crate::engine::{ChangeId, Version};
 use crate::state::{Changes, Input, Limits, Reader, State, View};
 
@@ -94,7 +94,7 @@ fn everything(view: &View) -> Vec<Version> {
 
 impl Run {
     fn new() -> Self {
-        let engine = MirrorEngine::new(MemoryEngine::new(), EncodedEngine::new());
+        let engine = MirrorEngine::new(MemoryEngine::new(), RocksEngine::ephemeral());
         let state = State::open(Arc::new(engine), Limits::default()).unwrap();
         Self { state, model: Model::new(), views: Vec::new() }
     }
@@ -119,7 +119,7 @@ impl Run {
 
     fn restart(&mut self) {
         let view = self.state.reader().view();
-        let engine = Arc::new(MirrorEngine::new(MemoryEngine::new(), EncodedEngine::new()));
+        let engine = Arc::new(MirrorEngine::new(MemoryEngine::new(), RocksEngine::ephemeral()));
         let mut loading = Loading::new(&*engine);
         loading.versions(everything(&view));
         loading.small_records(view.small_records().to_vec());
@@ -182,7 +182,20 @@ impl Run {
         }
     }
 
+    /// The groups that the engine keeps for the next start are those of its keys.
+    fn check_counts(&self) {
+        let engine = &self.state.shared.engine;
+        let groups = engine.counts().unwrap();
+        let mut ends = groups.iter().skip(1).map(|group| RangeEnd::Before(group.bound.clone()));
+        for group in &groups {
+            let range = KeyRange { start: group.bound.clone(), end: ends.next().unwrap_or(RangeEnd::Unbounded) };
+            let keys = engine.scan_live(&range, usize::MAX).len();
+            assert_eq!(group.count, Some(keys as u64), "from {:?}", group.bound);
+        }
+    }
+
     fn check(&self) {
+        self.check_counts();
         let (reader, model) = (self.state.reader(), &self.model);
         assert_eq!((reader.revision(), reader.compacted()), (model.revision(), model.compacted));
         for at in model.compacted.0.max(1)..=model.revision().0 {

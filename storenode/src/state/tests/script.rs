@@ -22,10 +22,10 @@ use internal_proto::{
 use test_each_file::test_each_path;
 
 use super::notation::{self, Words, key_range, number};
-use crate::engine::encoded::EncodedEngine;
 use crate::engine::loading::Loading;
 use crate::engine::memory::MemoryEngine;
 use crate::engine::mirror::MirrorEngine;
+use crate::engine::rocksdb::RocksEngine;
 use crate::engine::{ChangeId, Engine, Version};
 use crate::state::{Applied, Input, LeaseChange, Limits, Reader, State, View};
 
@@ -40,7 +40,7 @@ fn run(path: &Path) {
     goldenscript::run(&mut Script::new(), path).unwrap();
 }
 
-type Mirror = MirrorEngine<MemoryEngine, EncodedEngine>;
+type Mirror = MirrorEngine<MemoryEngine, RocksEngine>;
 
 struct Script {
     state: State,
@@ -54,7 +54,7 @@ struct Script {
 const LIMITS: Limits = Limits { session_in_flight: 4, session_answer_bytes: 64 };
 
 fn mirror() -> Arc<Mirror> {
-    Arc::new(MirrorEngine::new(MemoryEngine::new(), EncodedEngine::new()))
+    Arc::new(MirrorEngine::new(MemoryEngine::new(), RocksEngine::ephemeral()))
 }
 
 impl Script {

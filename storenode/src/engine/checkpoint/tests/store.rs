@@ -8,9 +8,9 @@ use internal_proto::{KeyRange, KeyValue, KeyValueFields, LeaseId, LogIndex, Revi
 
 use super::super::{Checkpoint, CheckpointError, Content, load, write};
 use super::TEST_CHUNK_BYTES;
-use crate::engine::encoded::EncodedEngine;
 use crate::engine::memory::MemoryEngine;
 use crate::engine::mirror::MirrorEngine;
+use crate::engine::rocksdb::RocksEngine;
 use crate::engine::{Batch, ChangeId, Engine, NewVersion, Position, SmallKey, SmallKind, Version};
 use crate::files::Files;
 use crate::identity::Identity;
@@ -41,12 +41,12 @@ impl Content for Present<'_> {
 
 /// One write is one log entry.
 pub(super) struct Store {
-    engine: MirrorEngine<MemoryEngine, EncodedEngine>,
+    engine: MirrorEngine<MemoryEngine, RocksEngine>,
 }
 
 impl Store {
     pub(super) fn new() -> Self {
-        Self { engine: MirrorEngine::new(MemoryEngine::new(), EncodedEngine::new()) }
+        Self { engine: MirrorEngine::new(MemoryEngine::new(), RocksEngine::ephemeral()) }
     }
 
     pub(super) fn position(&self) -> Position {

@@ -32,7 +32,7 @@ pub struct Bootstrap {
     pub initial_cluster: String,
 }
 
-/// A cluster about to be founded.
+/// A cluster about to be founded, or joined again by a member that lost its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Founding {
     /// The cluster's id.
@@ -52,12 +52,12 @@ pub enum BootstrapError {
     /// A URL that promises more than members do yet.
     #[error("--initial-cluster: members reach each other by plain http only so far, not at {0}")]
     Scheme(String),
-    /// There is no cluster to join yet.
+    /// There is nobody to join.
     #[error(
-        "--initial-cluster-state=existing asks to join a running cluster, which is not supported yet: found a new \
-         one with all its members"
+        "--initial-cluster-state=existing asks to join a running cluster: name all its members, this one among them, \
+         in --initial-cluster"
     )]
-    Joins,
+    JoinsNobody,
     /// `--member-id` counts the URLs of `--cluster`.
     #[error("--member-id {number} is not in --cluster, which names {count}: it is counted from 1")]
     NoSuchMember {
@@ -137,17 +137,17 @@ impl Bootstrap {
         })
     }
 
-    /// The cluster these flags found.
+    /// The cluster these flags found, or join: its members give it the same id either way.
     ///
     /// # Errors
     /// When they contradict each other.
     pub fn found(&self) -> Result<Founding, BootstrapError> {
-        if self.joins {
-            return Err(BootstrapError::Joins);
-        }
         let own = self.own_peer_urls()?;
         let mut listed = parse_initial_cluster(&self.initial_cluster)?;
         listed.insert(self.name.clone(), own);
+        if self.joins && listed.len() == 1 {
+            return Err(BootstrapError::JoinsNobody);
+        }
         let mut seen = BTreeSet::new();
         if !listed.values().flatten().all(|url| seen.insert(url)) {
             return Err(BootstrapError::DuplicateUrl(self.initial_cluster.clone()));

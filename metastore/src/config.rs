@@ -160,6 +160,7 @@ impl Config {
             name: who.name.clone(),
             client_urls: self.client_urls.clone(),
             members: who.first_members.clone(),
+            joins: self.bootstrap.joins,
             engine: self.engine,
             quota_bytes: self.quota_bytes,
             heartbeat_interval: self.heartbeat_interval,

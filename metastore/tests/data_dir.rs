@@ -130,6 +130,7 @@ fn flags_that_found_no_cluster_leave_nothing_behind() {
     let path = directory.path().join("new");
     let mut joining = member("m1");
     joining.joins = true;
+    joining.initial_cluster = String::new();
     assert!(refusal(&path, &joining).starts_with("--initial-cluster-state=existing asks to join"));
     assert!(!path.exists());
 }

@@ -5,6 +5,7 @@
 //!  driver ──keep_spare──► thread "log-spare"    ──Spare──────────► inbox
 //!         ──checkpoint──► thread "checkpoint"   ──Checkpointed───► inbox ─► log.trim         (or a flush)
 //!         ──compact─────► thread "compaction"   ──Compacted──────► inbox ─► physical compactions answered
+//!         ──snapshots───► threads "snapshot-out", "snapshot-in" ──► inbox ─► raft/snapshot
 //! ```
 //!
 //! Invariants: at most one of each kind runs at a time; none runs after `join`. Under simulation everything runs
@@ -20,8 +21,10 @@ use internal_proto::LogIndex;
 
 use crate::files::Files;
 use crate::log::Identity;
+use crate::node::stop_all;
 use crate::raft::inbox::{Inbox, StageEvent};
 use crate::raft::log_stage::LogStage;
+use crate::raft::shared::Shared;
 use crate::state::Reader;
 use crate::storage::{Durability, Durable, SaveError};
 
@@ -83,6 +86,8 @@ pub(crate) struct Background {
     spare: Option<Job>,
     checkpoint: Option<Job>,
     compaction: Option<Job>,
+    snapshot_out: Option<Job>,
+    snapshot_in: Option<Job>,
     /// The compacted revision moved while the worker ran.
     compact_again: bool,
     /// Tells the compaction thread to leave off; what it has not done, the next start does.
@@ -116,6 +121,8 @@ impl Background {
             spare: None,
             checkpoint: None,
             compaction: None,
+            snapshot_out: None,
+            snapshot_in: None,
             compact_again: false,
             stop: Arc::default(),
             ticks_to_retry: 0,
@@ -233,12 +240,34 @@ impl Background {
         }
     }
 
+    /// Reads for a follower's snapshot, one part at a time; the work's outcome is reported.
+    pub(crate) fn read_snapshot(&mut self, work: impl FnOnce() -> StageEvent + Send + 'static) {
+        finish(&mut self.snapshot_out);
+        let inbox = Arc::clone(&self.inbox);
+        self.snapshot_out = Some(self.pacing.threads.run("snapshot-out", move || inbox.report(work())));
+    }
+
+    /// Writes or loads this member's own snapshot, one part at a time; the work's outcome is reported.
+    pub(crate) fn take_snapshot(&mut self, work: impl FnOnce() -> StageEvent + Send + 'static) {
+        finish(&mut self.snapshot_in);
+        let inbox = Arc::clone(&self.inbox);
+        self.snapshot_in = Some(self.pacing.threads.run("snapshot-in", move || inbox.report(work())));
+    }
+
+    /// The store is another one from now on.
+    pub(crate) fn replace(&mut self, durability: Durability, shared: &Arc<Shared>) {
+        durability.on_failure(stop_all(shared, &self.inbox));
+        std::mem::replace(&mut self.durability, durability).retire();
+    }
+
     /// Waits for what runs.
     pub(crate) fn join(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         finish(&mut self.spare);
         finish(&mut self.checkpoint);
         finish(&mut self.compaction);
+        finish(&mut self.snapshot_out);
+        finish(&mut self.snapshot_in);
     }
 }
 

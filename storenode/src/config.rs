@@ -54,6 +54,10 @@ pub struct Config {
     pub client_urls: Vec<String>,
     /// The first members of the cluster; read only when `data_dir` holds nothing yet.
     pub members: Vec<Member>,
+    /// Whether the cluster exists and this node joins it, knowing nothing; read only when `data_dir` holds nothing yet.
+    /// Until it has installed a snapshot of the others it grants no vote and acknowledges nothing: it may have done so
+    /// before its disk was emptied.
+    pub joins: bool,
     /// Which engine holds the state.
     pub engine: Engine,
     /// How large the store is meant to become at most, in bytes; 0 for no limit. Reported, not enforced.
@@ -145,6 +149,7 @@ mod tests {
             member_id: MemberId(2),
             name: "default".to_owned(),
             client_urls: Vec::new(),
+            joins: false,
             members: vec![Member { id: MemberId(2), name: "default".to_owned(), ..Member::default() }],
             engine: Engine::Memory,
             quota_bytes: 0,

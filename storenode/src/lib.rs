@@ -18,6 +18,7 @@ pub mod watch;
 
 pub use node::{Node, Passes, StartError, Surroundings, Tuning};
 pub use raft::log_stage::{Delay, LogPlace};
+pub use raft::snapshot::SnapshotPace;
 pub use raft::transport::{Introduction, NoPeers, PeerMessage, Peers, Recipient, Transport};
 pub use rpc::admission::Admission;
 pub use rpc::{admin, peer, server, service};

@@ -25,11 +25,12 @@ use crate::raft::inbox::{Inbox, Notice, StageEvent};
 use crate::raft::log_stage::LogPlace;
 use crate::raft::member::{Clock, Pace};
 use crate::raft::shared::Shared;
+use crate::raft::snapshot::{SnapshotPace, Snapshots};
 use crate::raft::transport::{PeerMessage, Recipient, Transport};
 use crate::raft::{self, Parts, core::Timing, recovery};
 use crate::rpc::{Query, Settle};
 use crate::state::Reader;
-use crate::storage::{self, Durability};
+use crate::storage::{Durability, Storages};
 use crate::watch::Hub;
 
 /// A storage node at work. Dropping it without [`Node::stop`] leaves its thread behind.
@@ -61,6 +62,8 @@ pub struct Tuning {
     pub election_ticks: Option<usize>,
     /// Where the log is written and synced.
     pub log: LogPlace,
+    /// How fast snapshots travel between members.
+    pub snapshots: SnapshotPace,
 }
 
 impl Default for Tuning {
@@ -70,6 +73,7 @@ impl Default for Tuning {
             bytes_between_checkpoints: LOG_BYTES_BETWEEN_CHECKPOINTS,
             election_ticks: None,
             log: LogPlace::Auto,
+            snapshots: SnapshotPace::default(),
         }
     }
 }
@@ -130,12 +134,15 @@ impl Node {
         let Surroundings { files, transport, clock } = surroundings;
         let identity = Identity { cluster: config.cluster_id, member: config.member_id };
         let place = Place { files, dir: config.data_dir.join("checkpoints"), identity };
-        let members: Vec<MemberId> = config.members.iter().map(|member| member.id).collect();
+        let founders: Vec<MemberId> = match config.joins {
+            true => Vec::new(),
+            false => config.members.iter().map(|member| member.id).collect(),
+        };
         let log_dir = config.data_dir.join("log");
         let timing = timing(config, tuning);
-        let open = || storage::open(config.engine, &place, &config.data_dir.join("rocksdb"));
+        let storages = Arc::new(Storages::new(config.engine, place.clone(), &config.data_dir));
         let started =
-            recovery::start(&place, open, &log_dir, tuning.segment_bytes, &members, timing).map_err(start_error)?;
+            recovery::start(&storages, &log_dir, tuning.segment_bytes, &founders, timing).map_err(start_error)?;
         let reader = started.state.reader();
         let metrics = Metrics::new(registry, reader.clone()).map_err(start_error)?;
         let inbox = Arc::new(Inbox::default());
@@ -143,12 +150,10 @@ impl Node {
         let hub = Arc::new(Hub::new(reader.clone()));
         let lessor = Arc::new(Mutex::new(Lessor::default()));
         let durability = started.durability.clone();
+        durability.on_failure(stop_all(&shared, &inbox));
         let bytes_between_checkpoints = match &durability {
             Durability::Checkpoints => tuning.bytes_between_checkpoints,
-            Durability::Flushes(engine) => {
-                engine.on_failure(stop_all(&shared, &inbox));
-                LOG_BYTES_BETWEEN_FLUSHES
-            }
+            Durability::Flushes(_) => LOG_BYTES_BETWEEN_FLUSHES,
         };
         if let Some(durable) = started.durable {
             // A crash may have left more of the log than is needed.
@@ -169,6 +174,7 @@ impl Node {
             clock: Arc::clone(&clock),
             pace: pace(config),
             log_place: tuning.log,
+            snapshots: Snapshots::new(storages, tuning.snapshots),
         };
         let driver = parts.assemble();
         let quota_bytes = config.quota_bytes;
@@ -301,7 +307,7 @@ impl Passes {
 }
 
 /// What a read that fails on any thread does: it has no answer, and the next one would have none either.
-fn stop_all(shared: &Arc<Shared>, inbox: &Arc<Inbox>) -> impl Fn(&str) + Send + Sync + 'static {
+pub(crate) fn stop_all(shared: &Arc<Shared>, inbox: &Arc<Inbox>) -> impl Fn(&str) + Send + Sync + 'static {
     let (shared, inbox) = (Arc::clone(shared), Arc::clone(inbox));
     move |reason| {
         tracing::error!(%reason, "the node stops");

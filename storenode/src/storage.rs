@@ -3,9 +3,12 @@
 //! ```text
 //!  memory    checkpoint ──load──► engine      durable by a checkpoint of a view, written aside
 //!  rocksdb   files ──────open───► engine      durable by flushing what is not in files yet
+//!  both      snapshot ───load──► another engine, which takes the place of the first
 //! ```
 //!
 //! Invariant: what is reported as durable is on disk through that index, so the log up to it may go.
+
+pub(crate) mod directories;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +20,10 @@ use crate::config;
 use crate::engine::Engine;
 use crate::engine::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::engine::memory::MemoryEngine;
-use crate::engine::rocksdb::{Budget, FlushError, OpenError, RocksEngine};
-use crate::state::Reader;
+use crate::engine::rocksdb::{FlushError, OpenError, RocksEngine};
+use crate::files::FileError;
+use crate::state::{Reader, StateError};
+use directories::Directories;
 
 /// Free space below which no new data is taken in, so that what was taken in can be flushed and compacted.
 const RESERVED_BYTES: u64 = 256 << 20;
@@ -58,6 +63,15 @@ pub(crate) enum StorageError {
     /// RocksDB.
     #[error(transparent)]
     RocksDb(#[from] OpenError),
+    /// RocksDB, filled from a snapshot.
+    #[error(transparent)]
+    Flush(#[from] FlushError),
+    /// What a snapshot has brought.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A directory of RocksDB.
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// Why the content did not become durable.
@@ -87,24 +101,108 @@ impl From<Checkpoint> for Durable {
     }
 }
 
-/// Opens the engine; RocksDB keeps its files in `dir`.
-pub(crate) fn open(engine: config::Engine, place: &Place, dir: &Path) -> Result<Storage, StorageError> {
-    match engine {
-        config::Engine::Memory => {
-            let engine = Arc::new(MemoryEngine::default());
-            let durable = checkpoint::load(&*place.files, &place.dir, place.identity, &*engine)?;
-            Ok(Storage { engine, durability: Durability::Checkpoints, durable: durable.map(Durable::from) })
+/// Where a node's engines are, and of which kind.
+#[derive(Clone)]
+pub(crate) struct Storages {
+    place: Place,
+    /// `None` for the memory engine.
+    rocksdb: Option<Directories>,
+}
+
+impl Storages {
+    /// RocksDB keeps its files in directories of `dir`.
+    pub(crate) fn new(engine: config::Engine, place: Place, dir: &Path) -> Self {
+        let rocksdb = match engine {
+            config::Engine::Memory => None,
+            config::Engine::RocksDb { cache_bytes } => Some(Directories::new(dir, place.identity, cache_bytes)),
+        };
+        Self { place, rocksdb }
+    }
+
+    /// Where checkpoints and snapshots are.
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Opens the engine. `begins` is where the log was begun after another member's snapshot: what was staged of that
+    /// very snapshot takes the place of what was there before, and anything else that was staged goes.
+    pub(crate) fn open(&self, begins: Option<LogIndex>) -> Result<Storage, StorageError> {
+        let Place { files, dir, identity } = &self.place;
+        let staged = checkpoint::staged(&**files, dir)?;
+        match staged {
+            Some(index) if begins == staged => {
+                let loaded = self.rocksdb.as_ref().is_none_or(|directories| directories.is_complete(index));
+                if !loaded {
+                    drop(self.load_staged(index)?);
+                }
+                self.adopt(index)?;
+            }
+            Some(index) => self.discard(index)?,
+            None => checkpoint::discard(&**files, dir)?,
         }
-        config::Engine::RocksDb { cache_bytes } => {
-            let budget = cache_bytes.map_or_else(Budget::of_this_machine, Budget::new);
-            let engine = Arc::new(RocksEngine::open(dir, place.identity, budget)?);
-            let durable = Durable { index: engine.position().applied, bytes: 0 };
-            Ok(Storage { engine: engine.clone(), durability: Durability::Flushes(engine), durable: Some(durable) })
+        if let Some(directories) = &self.rocksdb {
+            return Ok(on_disk(directories.open_newest()?));
         }
+        let engine = Arc::new(MemoryEngine::default());
+        let durable = checkpoint::load(&**files, dir, *identity, &*engine)?;
+        Ok(Storage { engine, durability: Durability::Checkpoints, durable: durable.map(Durable::from) })
+    }
+
+    /// Fills another engine from a staged snapshot, durable on return. The one in use knows nothing of it.
+    pub(crate) fn load_staged(&self, index: LogIndex) -> Result<Storage, StorageError> {
+        let Place { files, dir, identity } = &self.place;
+        let load = |engine: &dyn Engine| checkpoint::load_staged(&**files, dir, *identity, index, engine);
+        if let Some(directories) = &self.rocksdb {
+            directories.remove(index)?;
+            let engine = directories.open(index)?;
+            load(&engine)?;
+            engine.flush()?;
+            return Ok(on_disk(engine));
+        }
+        let engine = Arc::new(MemoryEngine::default());
+        let durable = load(&*engine)?.into();
+        Ok(Storage { engine, durability: Durability::Checkpoints, durable: Some(durable) })
+    }
+
+    /// The log begins after the staged snapshot, durably: from now on the next start opens what was loaded from it.
+    pub(crate) fn adopt(&self, index: LogIndex) -> Result<(), CheckpointError> {
+        let Place { files, dir, .. } = &self.place;
+        match self.rocksdb {
+            None => checkpoint::adopt(&**files, dir, index),
+            Some(_) => checkpoint::discard(&**files, dir),
+        }
+    }
+
+    /// The staged snapshot is not wanted.
+    pub(crate) fn discard(&self, index: LogIndex) -> Result<(), StorageError> {
+        if let Some(directories) = &self.rocksdb {
+            directories.remove(index)?;
+        }
+        Ok(checkpoint::discard(&*self.place.files, &self.place.dir)?)
     }
 }
 
+fn on_disk(engine: RocksEngine) -> Storage {
+    let engine = Arc::new(engine);
+    let durable = Durable { index: engine.position().applied, bytes: 0 };
+    Storage { engine: engine.clone(), durability: Durability::Flushes(engine), durable: Some(durable) }
+}
+
 impl Durability {
+    /// Has the first final failure of a read or write told; the memory engine has none.
+    pub(crate) fn on_failure(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        if let Self::Flushes(engine) = self {
+            engine.on_failure(tell);
+        }
+    }
+
+    /// Another engine has taken this one's place: nothing of it is left when its last reader is done.
+    pub(crate) fn retire(&self) {
+        if let Self::Flushes(engine) = self {
+            engine.retire();
+        }
+    }
+
     /// The work that makes durable what the reader shows now. Meant for a thread of its own.
     pub(crate) fn save(
         &self,

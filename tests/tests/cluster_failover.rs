@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use internal_proto::{Error, LeaseId, MemberId, Operation, PutLease, PutRequest, PutValue};
 use storenode::{LogPlace, Recipient as _};
-use tests::simulation::cluster::Cluster;
+use tests::simulation::cluster::{Cluster, LONG_LOGS};
 use tests::simulation::machine::PendingWrite;
 use tests::simulation::network::Quality;
 use tests::simulation::pending::{Pending, runtime};
@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A cluster that has a leader; its place. Disks take no time.
 fn led_on_quick_disks(seed: u64, size: u64) -> (Cluster, usize) {
-    let mut cluster = Cluster::new(seed, size, Quality::GOOD);
+    let mut cluster = Cluster::new(seed, size, Quality::GOOD, LONG_LOGS);
     cluster.machines.iter_mut().for_each(|machine| machine.tuning.log = LogPlace::Inline);
     led(cluster)
 }
@@ -91,7 +91,7 @@ fn a_leader_that_hands_over_drops_no_write() {
     let runtime = runtime();
     let _context = runtime.enter();
     for (seed, size) in (0..SEEDS).flat_map(|seed| [(seed, 3), (seed, 5)]) {
-        let (mut cluster, leader) = led(Cluster::new(seed, size, Quality::GOOD));
+        let (mut cluster, leader) = led(Cluster::new(seed, size, Quality::GOOD, LONG_LOGS));
         let mut writes = cluster.machines[leader].submit(&puts());
         let mut over = Pending::new(cluster.node(leader).unwrap().hand_over());
         writes.extend(cluster.machines[leader].submit(&puts()));

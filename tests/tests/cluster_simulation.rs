@@ -30,6 +30,18 @@ fn run(size: u64) {
 }
 
 #[test]
+fn members_that_fell_behind_or_lost_their_disk_come_back_by_snapshots() {
+    let tally = SEEDS.run(|seed| ClusterRun::with_short_logs(seed, 3 + 2 * (seed % 2)).run(), ClusterTally::add);
+    eprintln!("short logs: {tally:#?}");
+    if Seeds::is_single() {
+        return;
+    }
+    let runs = if is_long_run() { SEEDS.long } else { SEEDS.everyday };
+    assert!(tally.writes >= runs * 50 && tally.reads >= runs * 50, "{tally:?}");
+    assert!(tally.snapshots >= runs * 2 && tally.new_disks >= runs, "{tally:?}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let tally = || ClusterRun::new(7, 3).run();
     assert_eq!(tally(), tally());

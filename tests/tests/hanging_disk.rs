@@ -140,6 +140,7 @@ fn config(id: u64) -> Config {
         name: id.to_string(),
         client_urls: Vec::new(),
         members: (1..=SIZE).map(member).collect(),
+        joins: false,
         engine: Engine::Memory,
         quota_bytes: 0,
         heartbeat_interval: ELECTION / 10,

@@ -6,6 +6,7 @@ use tests::binary::{Program, amount};
 use tests::http::Connection;
 use tests::oracle::json::generator::Calls;
 use tests::oracle::json::{Call, comparable_line, difference};
+use tests::oracle::settled::settled;
 use tests::oracle::symbol::Position;
 use tests::process::Server;
 use tests::requirement;
@@ -158,6 +159,7 @@ async fn without_the_json_api_its_routes_are_unknown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_for_probes() {
     let Some(mut both) = Both::start().await else { return };
+    settled(both.etcd.client()).await.unwrap();
     let probes = ["/livez", "/readyz", "/livez?verbose", "/livez/serializable_read", "/readyz/linearizable_read"];
     let pages = ["/health", "/health?serializable=true", "/version", "/readyz/nothing", "/readyz/"];
     for path in probes.into_iter().chain(pages) {

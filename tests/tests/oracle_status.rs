@@ -8,6 +8,7 @@ use proto::grpc::health::v1::health_check_response::ServingStatus;
 use proto::grpc::health::v1::health_client::HealthClient;
 use tests::binary::{Program, etcd_stands_in};
 use tests::client::Client;
+use tests::oracle::settled::settled;
 use tests::process::Server;
 use tests::requirement;
 use tonic::Code;
@@ -26,7 +27,8 @@ fn programs() -> Vec<Program> {
 #[tokio::test(flavor = "multi_thread")]
 async fn status_names_this_member_and_its_sizes() {
     for program in programs() {
-        let (_server, client) = start(program).await;
+        let (server, client) = start(program).await;
+        settled(server.client()).await.unwrap();
         let status = client.maintenance.clone().status(StatusRequest::default()).await.unwrap().into_inner();
         let header = status.header.unwrap();
         assert_eq!((status.version.as_str(), status.storage_version.as_str()), ("3.7.3", "3.7.0"), "{program:?}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use internal_proto::{LeaseId, Operation, PutLease, PutRequest, PutValue};
 use storenode::{Delay, LogPlace};
-use tests::simulation::cluster::Cluster;
+use tests::simulation::cluster::{Cluster, LONG_LOGS};
 use tests::simulation::network::Quality;
 use tests::simulation::pending::runtime;
 
@@ -29,7 +29,7 @@ struct Work {
 
 impl Work {
     fn start(change: impl Fn(&mut Cluster)) -> Self {
-        let mut cluster = Cluster::new(1, 3, Quality::GOOD);
+        let mut cluster = Cluster::new(1, 3, Quality::GOOD, LONG_LOGS);
         cluster.machines.iter_mut().for_each(|machine| machine.tuning.log = LogPlace::Inline);
         change(&mut cluster);
         (0..3).for_each(|index| cluster.start(index).unwrap());

@@ -34,6 +34,7 @@ fn node(data_dir: &Path) -> Arc<Node> {
         name: "node".to_owned(),
         client_urls: Vec::new(),
         members: vec![Member { id: MEMBER, name: "node".to_owned(), ..Member::default() }],
+        joins: false,
         engine: Engine::Memory,
         quota_bytes: 0,
         heartbeat_interval: Duration::from_millis(100),

@@ -88,6 +88,14 @@ impl Applier {
         applied.compacted
     }
 
+    /// Goes on with the state of another member's snapshot.
+    pub(crate) fn install(&mut self, state: State) {
+        self.state.replace(state);
+        let (index, term) = self.reader.applied();
+        self.hub.leap(self.stamp(term), self.reader.compacted());
+        self.shared.set_applied(index);
+    }
+
     /// Answers who waited for history to go.
     pub(crate) fn compacted_through(&mut self, done: Revision) {
         let (ready, waiting) = std::mem::take(&mut self.physical).into_iter().partition(|(at, ..)| *at <= done);

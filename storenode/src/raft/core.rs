@@ -16,10 +16,11 @@
 use std::collections::VecDeque;
 
 use internal_proto::{Fault, LogIndex, MemberId, Term};
-use raft::eraftpb::{ConfChangeV2, ConfState, Entry, HardState, Message, MessageType};
-use raft::{Config, RawNode, StateRole};
+use raft::eraftpb::{ConfChangeV2, ConfState, Entry, HardState, Message, MessageType, SnapshotMetadata};
+use raft::{Config, RawNode, SnapshotStatus, StateRole};
 
 use super::window::{Fetch, Origin, Window};
+use crate::log::Start;
 
 /// Entries for one follower in one message: more only delays the first.
 const MAX_BYTES_PER_MESSAGE: u64 = 1 << 20;
@@ -55,6 +56,10 @@ pub(crate) enum Input {
     Fetched(Fetch, Vec<Entry>),
     /// The files now begin here.
     Trimmed(LogIndex),
+    /// Hold a snapshot ready for a follower that lacks entries, or none any more.
+    Hold(Option<(MemberId, SnapshotMetadata)>),
+    /// A snapshot has reached the follower, or will not.
+    SnapshotEnded(MemberId, SnapshotStatus),
 }
 
 /// What the core wants done. The driver performs outputs in order.
@@ -72,6 +77,8 @@ pub(crate) enum Output {
     Role(Role),
     /// Read older entries from the files; then `Input::Fetched`.
     Fetch(Fetch),
+    /// This follower lacks entries that no file holds: `Input::Hold` a snapshot ready.
+    Lacking(MemberId),
 }
 
 /// The number of a Ready, rising by one.
@@ -83,6 +90,8 @@ pub(crate) struct ReadyNumber(pub(crate) u64);
 pub(crate) struct LogJob {
     /// Reported back when durable.
     pub(crate) number: ReadyNumber,
+    /// The log begins anew after a snapshot, before all else.
+    pub(crate) start: Option<Start>,
     /// The term, vote and commit index, where they changed.
     pub(crate) hard_state: Option<HardState>,
     /// New entries; they replace what the log has from the first one's index on.
@@ -195,6 +204,7 @@ impl Core {
             Input::Tick => {
                 self.node.tick();
             }
+            Input::Message(message) if self.lacks_what_is_known(&message) => self.ask_for_snapshot(&message, outputs),
             Input::Message(message) => self.receive(message),
             Input::Campaign => self.campaign(),
             Input::Confirm(round) if Fault::StaleRead.is_planted() => {
@@ -215,6 +225,8 @@ impl Core {
                 self.node.mut_store().offer(Vec::new());
             }
             Input::Trimmed(first) => self.node.mut_store().trimmed(first),
+            Input::Hold(snapshot) => self.node.mut_store().hold(snapshot),
+            Input::SnapshotEnded(follower, status) => self.node.report_snapshot(follower.0, status),
         }
     }
 
@@ -233,6 +245,7 @@ impl Core {
             self.take_ready(outputs);
         }
         outputs.extend(self.node.mut_store().take_wanted().into_iter().map(Output::Fetch));
+        outputs.extend(self.node.mut_store().take_lacking().into_iter().map(Output::Lacking));
     }
 
     /// Applies a committed membership change.
@@ -316,10 +329,12 @@ impl Core {
         if !committed.is_empty() {
             outputs.push(Output::Apply(committed));
         }
+        let start = self.take_start(&ready);
         let entries = ready.take_entries();
         self.node.mut_store().append(&entries);
         let hard_state = ready.hs().cloned();
-        outputs.push(Output::Log(LogJob { number, hard_state, entries, must_sync: ready.must_sync(), awaited }));
+        let must_sync = ready.must_sync();
+        outputs.push(Output::Log(LogJob { number, start, hard_state, entries, must_sync, awaited }));
         self.node.advance_append_async(ready);
     }
 

@@ -2,6 +2,7 @@
 
 use internal_proto::EntryError;
 
+use crate::engine::checkpoint::CheckpointError;
 use crate::log::LogError;
 use crate::storage::SaveError;
 
@@ -17,6 +18,9 @@ pub(crate) enum Fatal {
     /// The data cannot be made durable.
     #[error(transparent)]
     Save(#[from] SaveError),
+    /// A snapshot that was installed cannot take the old data's place.
+    #[error(transparent)]
+    Install(#[from] CheckpointError),
     /// A committed membership change does not fit the members.
     #[error("the log holds a membership change that cannot be applied: {0}")]
     Membership(String),

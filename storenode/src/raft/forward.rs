@@ -35,7 +35,10 @@ impl Member {
     /// Takes in what this node's surroundings tell or ask.
     pub(super) fn on_notice(&mut self, notice: Notice) -> Result<(), Fatal> {
         match notice {
-            Notice::Unreachable(peer) => self.step(Input::Unreachable(peer)),
+            Notice::Unreachable(peer) => {
+                self.snapshots.lost(peer);
+                self.step(Input::Unreachable(peer))
+            }
             Notice::Gone(peer) => self.peer_gone(peer),
             Notice::HandOver(done) => {
                 self.hand_over(done);

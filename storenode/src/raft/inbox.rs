@@ -10,9 +10,11 @@ use tokio::sync::oneshot;
 
 use super::barriers::{BarrierResponder, MAX_WAITING};
 use super::log_stage::LogEvent;
-use super::transport::PeerMessage;
+use super::snapshot::{Ahead, Loaded, Transfer};
+use super::transport::{Content, PeerMessage};
+use crate::engine::checkpoint::{CheckpointError, Staging};
 use crate::log::{LogError, Spare};
-use crate::storage::{Durable, SaveError};
+use crate::storage::{Durable, SaveError, StorageError};
 
 /// Bytes of writes that may wait: about a second of what a fast disk takes.
 const MAX_WAITING_BYTES: usize = 256 << 20;
@@ -22,6 +24,8 @@ const MAX_WAITING_WRITES: usize = 100_000;
 const MAX_WAITING_MESSAGES: usize = 10_000;
 /// Notices that may wait; what they tell of is told again.
 const MAX_WAITING_NOTICES: usize = 1_000;
+/// Messages about snapshots that may wait, a piece of one in each; they are sent again, too.
+const MAX_WAITING_TRANSFERS: usize = 32;
 
 /// What has come in since the driver last looked.
 #[derive(Default)]
@@ -32,6 +36,8 @@ pub(crate) struct Arrivals {
     pub(crate) barriers: Vec<BarrierResponder>,
     /// From peers.
     pub(crate) messages: Vec<Message>,
+    /// About snapshots, from peers.
+    pub(crate) transfers: Vec<Transfer>,
     /// From this node's surroundings.
     pub(crate) notices: Vec<Notice>,
     /// A stage's result that needs the driver itself.
@@ -62,6 +68,12 @@ pub(crate) enum StageEvent {
     Checkpointed(Result<Durable, SaveError>),
     /// The compaction worker has nothing more to do.
     Compacted,
+    /// A part of a snapshot for a follower was read.
+    SnapshotRead(Box<Ahead>),
+    /// A part of a snapshot for this member was written.
+    SnapshotWritten(Result<Staging, CheckpointError>),
+    /// All of it is durable, and loaded into an engine beside the one in use.
+    SnapshotLoaded(Result<Box<Loaded>, StorageError>),
     /// What became of tasks of the log.
     Log(LogEvent),
 }
@@ -87,6 +99,7 @@ impl Arrivals {
         (self.writes.is_empty() || writes == Writes::Leave)
             && self.barriers.is_empty()
             && self.messages.is_empty()
+            && self.transfers.is_empty()
             && self.notices.is_empty()
             && self.events.is_empty()
             && !self.stop
@@ -135,11 +148,16 @@ impl Inbox {
     /// Queues a peer's message, or drops it: at the end, too, so that there is one.
     pub(crate) fn deliver(&self, message: PeerMessage) {
         let mut arrivals = self.arrivals.lock();
-        if arrivals.messages.len() < MAX_WAITING_MESSAGES && !arrivals.stop {
-            arrivals.messages.push(message.0);
-            drop(arrivals);
-            self.arrived.notify_one();
+        match message.0 {
+            _ if arrivals.stop => return,
+            Content::Raft(message) if arrivals.messages.len() < MAX_WAITING_MESSAGES => arrivals.messages.push(message),
+            Content::Snapshot(transfer) if arrivals.transfers.len() < MAX_WAITING_TRANSFERS => {
+                arrivals.transfers.push(transfer);
+            }
+            _ => return,
         }
+        drop(arrivals);
+        self.arrived.notify_one();
     }
 
     /// Queues a notice, or drops it.

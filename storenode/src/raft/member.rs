@@ -28,6 +28,7 @@ use super::inbox::{Arrivals, StageEvent, Writes};
 use super::log_stage::{Done, LogEvent, LogStage};
 use super::propose::not_leader;
 use super::shared::Shared;
+use super::snapshot::Snapshots;
 use super::transport::{PeerMessage, Transport};
 use super::unapplied::Unapplied;
 use crate::background::Background;
@@ -61,6 +62,7 @@ pub(crate) struct Member {
     pub(super) pass_ends: Instant,
     pub(crate) failover: Failover,
     pub(crate) hand_over: HandOver,
+    pub(crate) snapshots: Snapshots,
 }
 
 /// How a member keeps time.
@@ -111,6 +113,7 @@ impl Member {
         }
         self.stand_if_due(now)?;
         self.move_hand_over(now)?;
+        self.move_snapshot()?;
         self.keep_house()?;
         self.end_expired(now)?;
         Ok(if periods > most { now } else { last + self.pace.tick * periods })
@@ -158,6 +161,9 @@ impl Member {
             }
         }
         self.perform_from(outputs)?;
+        for transfer in arrivals.transfers.drain(..) {
+            self.on_transfer(transfer)?;
+        }
         for notice in arrivals.notices.drain(..) {
             self.on_notice(notice)?;
         }
@@ -215,7 +221,7 @@ impl Member {
                 self.perform_one(output, &mut follow_up)?;
             }
             if let Some(done) = self.log.finish()? {
-                self.settle(done, &mut follow_up);
+                self.settle(done, &mut follow_up)?;
             }
             outputs = follow_up;
         }
@@ -228,7 +234,11 @@ impl Member {
 
     fn perform_one(&mut self, output: Output, follow_up: &mut Vec<Output>) -> Result<(), Fatal> {
         match output {
-            Output::Log(job) => self.log.append(job),
+            Output::Log(job) => {
+                self.note_start(&job);
+                self.snapshots.logged(job.entries.iter().map(|entry| entry.data.len()).sum());
+                self.log.append(job);
+            }
             Output::Apply(entries) => {
                 self.unapplied.extend(entries);
                 self.apply(follow_up)?;
@@ -239,19 +249,33 @@ impl Member {
             }
             Output::Role(role) => self.change_role(role),
             Output::Fetch(fetch) => self.log.fetch(fetch),
-            Output::Send(messages) => self.transport.send(messages.into_iter().map(PeerMessage).collect()),
+            Output::Send(messages) => self.send(messages, follow_up),
+            Output::Lacking(follower) => self.follower_lacks(follower),
         }
         Ok(())
     }
 
+    /// Hands messages to the transport. What raft calls a snapshot is only the word that one is to be sent.
+    fn send(&mut self, mut messages: Vec<eraftpb::Message>, follow_up: &mut Vec<Output>) {
+        let is_snapshot = |message: &mut eraftpb::Message| message.get_msg_type() == eraftpb::MessageType::MsgSnapshot;
+        for snapshot in messages.extract_if(.., is_snapshot) {
+            self.begin_sending(&snapshot, follow_up);
+        }
+        self.transport.send(messages.into_iter().map(PeerMessage::from_raft).collect());
+    }
+
     /// What the log has done is the core's to know first; what follows from it comes afterwards.
-    fn settle(&mut self, mut done: Done, follow_up: &mut Vec<Output>) {
+    fn settle(&mut self, mut done: Done, follow_up: &mut Vec<Output>) -> Result<(), Fatal> {
         self.log.settle(&mut done);
         if let Some(duration) = done.sync {
             self.metrics.fsync(duration);
         }
         if let Some(number) = done.logged {
+            let installed = self.install_if_due(number)?;
             self.core.step(Input::Logged(number), follow_up);
+            if installed {
+                self.core.step(Input::Applied(self.applier.reader().applied().0), follow_up);
+            }
         }
         if let Some(first) = done.trimmed {
             self.core.step(Input::Trimmed(first), follow_up);
@@ -263,11 +287,12 @@ impl Member {
             tracing::info!(took = ?done.took, "the disk is slow: the log goes on on a thread of its own");
             self.log.move_to_thread();
         }
+        Ok(())
     }
 
     fn take_done(&mut self, done: Done) -> Result<(), Fatal> {
         let mut outputs = Vec::new();
-        self.settle(done, &mut outputs);
+        self.settle(done, &mut outputs)?;
         self.perform_from(outputs)
     }
 
@@ -321,12 +346,15 @@ impl Member {
             StageEvent::Checkpointed(outcome) => {
                 if let Some((through, log_bytes)) = self.background.checkpointed(outcome)? {
                     self.log.checkpointed(log_bytes);
-                    self.log.trim(through);
+                    self.log.trim(self.snapshots.spare(through));
                 }
             }
             StageEvent::Log(LogEvent::Done(done)) => return self.take_done(done),
             StageEvent::Log(LogEvent::Failed(error)) => return Err(error.into()),
             StageEvent::Log(LogEvent::Panicked(panic)) => std::panic::resume_unwind(panic),
+            StageEvent::SnapshotRead(ahead) => self.snapshot_read(*ahead)?,
+            StageEvent::SnapshotWritten(outcome) => self.snapshot_written(outcome),
+            StageEvent::SnapshotLoaded(outcome) => self.snapshot_loaded(outcome)?,
             StageEvent::Compacted => {
                 self.background.compacted();
                 self.applier.compacted_through(self.applier.reader().compaction_done_through());

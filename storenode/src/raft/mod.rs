@@ -27,9 +27,11 @@ pub(crate) mod membership;
 mod proposals;
 mod propose;
 pub(crate) mod recovery;
+mod restore;
 #[cfg(test)]
 mod script;
 pub(crate) mod shared;
+pub(crate) mod snapshot;
 mod succession;
 pub(crate) mod transport;
 mod unapplied;
@@ -54,6 +56,7 @@ use inbox::Inbox;
 use log_stage::{LogPlace, LogStage, LogWork};
 use member::{Clock, Member, Pace};
 use shared::Shared;
+use snapshot::Snapshots;
 use transport::Transport;
 
 /// What a driver is put together from.
@@ -69,6 +72,7 @@ pub(crate) struct Parts {
     pub(crate) pace: Pace,
     pub(crate) clock: Clock,
     pub(crate) log_place: LogPlace,
+    pub(crate) snapshots: Snapshots,
 }
 
 impl Parts {
@@ -93,6 +97,7 @@ impl Parts {
             pass_ends: (self.clock)(),
             failover: failover::Failover::default(),
             hand_over: hand_over::HandOver::default(),
+            snapshots: self.snapshots,
             clock: self.clock,
         };
         Driver::new(member, self.inbox)

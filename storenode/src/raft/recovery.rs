@@ -4,6 +4,8 @@
 //!  storage (index C) ────► engine        log: C+1 ..... commit ..... last
 //!                                             applied here │ given to raft
 //!  nothing at all ─► log record "starts at (1, 1, first members)", made durable before anything else
+//!                    joins: "starts at (0, 0, nobody)": blank until a snapshot of the others is installed
+//!  a half installed snapshot ─► finished if the log begins after it, else discarded
 //! ```
 //!
 //! Invariants: the log reaches at least as far as what is committed and as the engine, or the node does not start;
@@ -21,13 +23,16 @@ use super::log_stage::unlogged;
 use super::membership;
 use super::window::Origin;
 use crate::background::Place;
+use crate::engine::Engine;
 use crate::log::{EntryKind, HardState, Log, LogError, Options, Record, Recovered, Start};
 use crate::state::{Input, Limits, State, StateError};
-use crate::storage::{Durability, Durable, Storage, StorageError};
+use crate::storage::{Durability, Durable, Storage, StorageError, Storages};
 
 /// A new cluster's log begins after an entry that nobody wrote, so that a member added later, whose log begins at 0,
 /// is given a snapshot with the members instead of entries alone.
 const FIRST: (LogIndex, Term) = (LogIndex(1), Term(1));
+/// Where the log of a member begins that joins.
+const BLANK: (LogIndex, Term) = (LogIndex(0), Term(0));
 /// Bytes of entries read at once while the log is replayed.
 const REPLAY_BYTES: usize = 4 << 20;
 
@@ -86,38 +91,53 @@ impl From<LogError> for RecoveryError {
     }
 }
 
-/// Recovers a node, or begins a new one whose first members are `members`.
+/// Recovers a node, or begins a new one: of a cluster with these founders, or without any to join one that exists.
 pub(crate) fn start(
-    place: &Place,
-    open: impl FnOnce() -> Result<Storage, StorageError>,
+    storages: &Storages,
     log_dir: &std::path::Path,
     segment_bytes: u32,
-    members: &[MemberId],
+    founders: &[MemberId],
     timing: Timing,
 ) -> Result<Started, RecoveryError> {
-    let options = Options { identity: place.identity, segment_bytes };
-    let (mut log, recovered) = Log::open(Arc::clone(&place.files), log_dir, options)?;
+    let Place { files, identity, .. } = storages.place();
+    let options = Options { identity: *identity, segment_bytes };
+    let (mut log, recovered) = Log::open(Arc::clone(files), log_dir, options)?;
     if let Some(cut) = &recovered.cut {
         let file = cut.file.display();
         tracing::warn!(%file, offset = cut.offset, "cut off a torn write that was never acknowledged");
     }
-    let Storage { engine, durability, durable } = open()?;
-    let recovered = if is_new(&recovered) { begin(&mut log, members)? } else { recovered };
-    let mut state = State::open(engine, Limits::default())?;
-    apply_start(&mut state, &recovered)?;
-    let commit = replay(&mut log, &recovered, &mut state)?;
-    let core = core(&mut log, &recovered, &state, place.identity.member, timing, commit)?;
+    let begins = recovered.start.as_ref().map(|start| start.index);
+    let Storage { engine, durability, durable } = storages.open(begins)?;
+    let recovered = if is_new(&recovered) { begin(&mut log, founders)? } else { recovered };
+    let (state, commit) = restore(engine, &mut log, &recovered)?;
+    let core = core(&mut log, &recovered, &state, identity.member, timing, commit)?;
     Ok(Started { log, state, core, durability, durable })
+}
+
+/// Applies to what the engine holds what is known to be committed. Returns the commit index.
+pub(crate) fn restore(
+    engine: Arc<dyn Engine>,
+    log: &mut Log,
+    recovered: &Recovered,
+) -> Result<(State, LogIndex), RecoveryError> {
+    let mut state = State::open(engine, Limits::default())?;
+    let stored = state.reader().applied().0;
+    let commit = reach(stored, recovered)?;
+    if let Some(start) = first_start(stored, recovered) {
+        state.apply(start.index, start.term, Input::ConfState(start.conf_state.clone()));
+    }
+    replay(log, commit, &mut state)?;
+    Ok((state, commit))
 }
 
 fn is_new(recovered: &Recovered) -> bool {
     recovered.last == LogIndex(0) && recovered.start.is_none()
 }
 
-/// Makes durable who the first members are.
-fn begin(log: &mut Log, members: &[MemberId]) -> Result<Recovered, LogError> {
-    let (index, term) = FIRST;
-    let conf_state = membership::encode(&membership::first(members.iter().copied()));
+/// Makes durable who the first members are. A member that joins knows none, and no later start takes it for a founder.
+fn begin(log: &mut Log, founders: &[MemberId]) -> Result<Recovered, LogError> {
+    let (index, term) = if founders.is_empty() { BLANK } else { FIRST };
+    let conf_state = membership::encode(&membership::first(founders.iter().copied()));
     let start = Start { index, term, conf_state };
     let hard_state = HardState { term, vote: MemberId(0), commit: index };
     log.append(&[Record::Start(&start), Record::HardState(hard_state)])?;
@@ -125,29 +145,26 @@ fn begin(log: &mut Log, members: &[MemberId]) -> Result<Recovered, LogError> {
     Ok(Recovered { first: index.next(), last: index, hard_state, start: Some(start), cut: None })
 }
 
-/// Brings an empty state to where the log begins. A state from a checkpoint is there already.
-fn apply_start(state: &mut State, recovered: &Recovered) -> Result<(), RecoveryError> {
-    let applied = state.reader().applied().0;
-    if applied.next() >= recovered.first {
-        return Ok(());
+/// Whether the log goes on where a store ends, and reaches the commit index, which it returns.
+pub(crate) fn reach(stored: LogIndex, recovered: &Recovered) -> Result<LogIndex, RecoveryError> {
+    if stored.next() < recovered.first && first_start(stored, recovered).is_none() {
+        return Err(RecoveryError::Gap { first: recovered.first, stored });
     }
-    match &recovered.start {
-        Some(start) if start.index == FIRST.0 && applied == LogIndex(0) => {
-            state.apply(start.index, start.term, Input::ConfState(start.conf_state.clone()));
-            Ok(())
-        }
-        _ => Err(RecoveryError::Gap { first: recovered.first, stored: applied }),
-    }
-}
-
-/// Applies what is known to be committed. Returns the commit index.
-fn replay(log: &mut Log, recovered: &Recovered, state: &mut State) -> Result<LogIndex, RecoveryError> {
-    let applied = state.reader().applied().0;
-    let commit = recovered.hard_state.commit.max(applied);
+    let commit = recovered.hard_state.commit.max(stored);
     if commit > recovered.last {
         return Err(RecoveryError::Short { last: recovered.last, needed: commit });
     }
-    let mut next = applied.next();
+    Ok(commit)
+}
+
+/// What an empty store lacks at the begin of a founder's log.
+fn first_start(stored: LogIndex, recovered: &Recovered) -> Option<&Start> {
+    recovered.start.as_ref().filter(|start| start.index == FIRST.0 && stored == LogIndex(0))
+}
+
+/// Applies what is known to be committed.
+fn replay(log: &mut Log, commit: LogIndex, state: &mut State) -> Result<(), RecoveryError> {
+    let mut next = state.reader().applied().0.next();
     while next <= commit {
         for entry in log.entries(next, commit.next(), REPLAY_BYTES)? {
             let (index, term) = (entry.index, entry.term);
@@ -160,7 +177,7 @@ fn replay(log: &mut Log, recovered: &Recovered, state: &mut State) -> Result<Log
             state.apply(index, term, input);
         }
     }
-    Ok(commit)
+    Ok(())
 }
 
 fn conf_state(state: &State) -> Result<eraftpb::ConfState, RecoveryError> {

@@ -13,6 +13,9 @@
 //!  partition NODE, heal            from here on the node's messages are lost, both ways; until healed
 //!  lose NODE                       power loss: the node starts again with what it has synced
 //!  trim NODE FIRST                 the files of the node's log begin here
+//!  hold NODE FOLLOWER              hold a snapshot of all that the node has applied ready for a follower
+//!  arrived NODE FOLLOWER           the node hears that the follower has installed it
+//!  wipe NODE                       the node's disk was emptied: it starts again to join
 //! ```
 //! A node's own outputs are printed as they come: `1: leads in term 2`, `1: applies 3 text`.
 
@@ -22,11 +25,13 @@ use std::path::Path;
 
 use goldenscript::{Command, Context, Runner};
 use internal_proto::{LogIndex, MemberId, Term};
-use raft::eraftpb::{Entry, HardState, Message};
+use raft::SnapshotStatus;
+use raft::eraftpb::{Entry, HardState, Message, SnapshotMetadata};
 
 use super::core::{Core, Input, LogJob, Output, ReadyNumber, Round, Timing};
 use super::membership;
 use super::window::Origin;
+use crate::log::Start;
 
 test_each_file::test_each_path! { in "storenode/testscripts/raft" as scripts => run }
 
@@ -35,8 +40,12 @@ fn run(path: &Path) {
     goldenscript::run(script, path).unwrap();
 }
 
-/// The index and term that every log begins after.
-const BEGIN: u64 = 1;
+/// What the log of `count` founders begins after, or of a member that joins if there are none.
+fn begin(count: u64) -> Start {
+    let at = u64::from(count > 0);
+    let conf_state = membership::encode(&membership::first((1..=count).map(MemberId)));
+    Start { index: LogIndex(at), term: Term(at), conf_state }
+}
 
 struct Script {
     nodes: Vec<Node>,
@@ -49,33 +58,39 @@ struct Node {
     /// Given to the log, not yet durable.
     jobs: Vec<LogJob>,
     /// Durable.
+    start: Start,
     entries: Vec<Entry>,
     hard_state: HardState,
+    applied: LogIndex,
 }
 
-fn core(node: u64, count: u64, hard_state: HardState, entries: &[Entry]) -> Core {
-    let mut terms = vec![(LogIndex(BEGIN), Term(BEGIN))];
+fn core(node: u64, start: &Start, hard_state: HardState, entries: &[Entry]) -> Core {
+    let mut terms = vec![(start.index, start.term)];
     for entry in entries {
         terms.push((LogIndex(entry.index), Term(entry.term)));
     }
     terms.dedup_by_key(|(_, term)| *term);
-    let conf_state = membership::first((1..=count).map(MemberId));
-    let origin = Origin { hard_state, conf_state, first: LogIndex(BEGIN + 1), applied: LogIndex(BEGIN), terms };
+    let conf_state = membership::decode(&start.conf_state).unwrap();
+    let origin = Origin { hard_state, conf_state, first: start.index.next(), applied: start.index, terms };
     let timing = Timing { heartbeat: 1, election: 10, first_election: 10, election_end: 11, pre_vote: true };
     Core::new(MemberId(node), timing, origin, entries).unwrap()
 }
 
 impl Node {
-    fn new(node: u64, count: u64) -> Self {
+    fn new(node: u64, start: Start) -> Self {
         let mut hard_state = HardState::default();
-        (hard_state.term, hard_state.commit) = (BEGIN, BEGIN);
-        let core = core(node, count, hard_state.clone(), &[]);
-        Self { core, jobs: Vec::new(), entries: Vec::new(), hard_state }
+        (hard_state.term, hard_state.commit) = (start.term.0, start.index.0);
+        let (core, applied) = (core(node, &start, hard_state.clone(), &[]), start.index);
+        Self { core, jobs: Vec::new(), start, entries: Vec::new(), hard_state, applied }
     }
 
     fn sync(&mut self) -> Option<ReadyNumber> {
         let number = self.jobs.last()?.number;
         for job in self.jobs.drain(..) {
+            if let Some(start) = job.start {
+                self.start = start;
+                self.entries.clear();
+            }
             if let Some(first) = job.entries.first() {
                 self.entries.retain(|entry| entry.index < first.index);
             }
@@ -125,10 +140,13 @@ impl Script {
             }
             Output::Apply(entries) => {
                 let last = LogIndex(entries.last().unwrap().index);
-                self.node(id).core.step(Input::Applied(last), follow_up);
+                let node = self.node(id);
+                node.applied = last;
+                node.core.step(Input::Applied(last), follow_up);
                 entries.iter().map(|entry| format!("{id}: applies {}\n", name(entry))).collect()
             }
             Output::Readable(round, index) => format!("{id}: round {} may read at {index}\n", round.sequence),
+            Output::Lacking(follower) => format!("{id}: {follower} lacks entries\n"),
             Output::Role(role) if role.leads => format!("{id}: leads in term {}\n", role.term),
             Output::Role(role) => {
                 let leader = role.leader.map_or("nobody".to_owned(), |leader| leader.to_string());
@@ -146,10 +164,16 @@ impl Script {
     }
 
     fn sync(&mut self, id: u64) -> String {
-        match self.node(id).sync() {
-            Some(number) => self.step(id, Input::Logged(number)),
-            None => String::new(),
+        let Some(number) = self.node(id).sync() else { return String::new() };
+        let mut output = self.step(id, Input::Logged(number));
+        let node = self.node(id);
+        let begins = node.start.index;
+        if node.applied < begins {
+            node.applied = begins;
+            output.push_str(&format!("{id}: begins after {begins}\n"));
+            output.push_str(&self.step(id, Input::Applied(begins)));
         }
+        output
     }
 
     /// Takes what is under way between the nodes named.
@@ -180,10 +204,10 @@ impl Script {
     }
 
     fn lose(&mut self, id: u64) {
-        let count = self.nodes.len() as u64;
         let node = self.node(id);
         node.jobs.clear();
-        node.core = core(id, count, node.hard_state.clone(), &node.entries);
+        node.core = core(id, &node.start, node.hard_state.clone(), &node.entries);
+        node.applied = node.start.index;
         self.messages.retain(|message| message.from != id);
     }
 }
@@ -213,7 +237,7 @@ impl Runner for Script {
         match command.name.as_str() {
             "cluster" => {
                 let count = next()?.parse()?;
-                self.nodes = (1..=count).map(|id| Node::new(id, count)).collect();
+                self.nodes = (1..=count).map(|id| Node::new(id, begin(count))).collect();
             }
             "campaign" => output = self.step(next()?.parse()?, Input::Campaign),
             "tick" => {
@@ -251,6 +275,25 @@ impl Runner for Script {
             }
             "heal" => self.partitioned = None,
             "lose" => self.lose(next()?.parse()?),
+            "hold" => {
+                let (id, follower) = (next()?.parse()?, MemberId(next()?.parse()?));
+                let members = membership::first((1..=self.nodes.len() as u64).map(MemberId));
+                let node = self.node(id);
+                let mut metadata = SnapshotMetadata { index: node.applied.0, ..SnapshotMetadata::default() };
+                let entry = node.entries.iter().find(|entry| entry.index == metadata.index);
+                metadata.term = entry.ok_or("the last entry applied is not durable")?.term;
+                metadata.set_conf_state(members);
+                output = self.step(id, Input::Hold(Some((follower, metadata))));
+            }
+            "arrived" => {
+                let (id, follower) = (next()?.parse()?, MemberId(next()?.parse()?));
+                output = self.step(id, Input::SnapshotEnded(follower, SnapshotStatus::Finish));
+            }
+            "wipe" => {
+                let id = next()?.parse()?;
+                *self.node(id) = Node::new(id, begin(0));
+                self.messages.retain(|message| message.from != id && message.to != id);
+            }
             "trim" => {
                 let id = next()?.parse()?;
                 let first = LogIndex(next()?.parse()?);

@@ -1,8 +1,9 @@
 //! The way to the peers. Raft tolerates loss, delay, repetition and disorder, so nothing here waits or answers.
 //!
 //! ```text
-//!  raft ─send─► peers ─┬► queue ─► lane "control" ═connection═► the peer's server ─► its node
-//!                      └► queue ─► lane "append"  ═connection═►
+//!  raft ─send─► peers ─┬► queue ─► lane "control"  ═connection═► the peer's server ─► its node
+//!                      ├► queue ─► lane "append"   ═connection═►
+//!                      └► queue ─► lane "snapshot" ═connection═►
 //!  raft ◄─unreachable, gone── lanes       one task and one connection for each peer and lane
 //! ```
 //!
@@ -20,29 +21,49 @@ mod wire;
 use internal_proto::MemberId;
 use raft::eraftpb::Message;
 
+use super::snapshot::Transfer;
 pub(crate) use inbound::{Inbound, Stream as InboundStream};
 pub use peers::{Introduction, Peers};
 pub(crate) use wire::decode;
 
-/// A raft message between two members.
+/// What one member tells another.
 #[derive(Clone, Debug)]
-pub struct PeerMessage(pub(super) Message);
+pub struct PeerMessage(pub(super) Content);
+
+/// What a message is about.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Content {
+    /// Raft's own.
+    Raft(Message),
+    /// A snapshot on its way.
+    Snapshot(Transfer),
+}
 
 impl PeerMessage {
-    pub(crate) const fn from_raft(message: Message) -> Self {
-        Self(message)
+    pub(super) const fn from_raft(message: Message) -> Self {
+        Self(Content::Raft(message))
+    }
+
+    pub(super) const fn from_transfer(transfer: Transfer) -> Self {
+        Self(Content::Snapshot(transfer))
     }
 
     /// Who is to receive it.
     #[must_use]
     pub const fn to(&self) -> MemberId {
-        MemberId(self.0.to)
+        match &self.0 {
+            Content::Raft(message) => MemberId(message.to),
+            Content::Snapshot(transfer) => transfer.to,
+        }
     }
 
     /// Who sent it.
     #[must_use]
     pub const fn from(&self) -> MemberId {
-        MemberId(self.0.from)
+        match &self.0 {
+            Content::Raft(message) => MemberId(message.from),
+            Content::Snapshot(transfer) => transfer.from,
+        }
     }
 }
 

@@ -43,6 +43,11 @@ impl Unapplied {
         self.bytes >= MAX_BYTES
     }
 
+    /// A snapshot holds all of them.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     fn pop_front(&mut self) -> Option<eraftpb::Entry> {
         let entry = self.entries.pop_front()?;
         self.bytes -= entry.data.len();

@@ -12,8 +12,8 @@
 
 use std::collections::VecDeque;
 
-use internal_proto::{LogIndex, Term};
-use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
+use internal_proto::{LogIndex, MemberId, Term};
+use raft::eraftpb::{ConfState, Entry, HardState, Snapshot, SnapshotMetadata};
 use raft::{Error, GetEntriesContext, RaftState, Result, Storage, StorageError};
 
 /// The log as raft's core reads it.
@@ -32,6 +32,10 @@ pub(crate) struct Window {
     fetched: Vec<Entry>,
     /// What raft wants fetched; it asks again through `on_entries_fetched`.
     wanted: std::cell::RefCell<Vec<Fetch>>,
+    /// A snapshot that is held ready for one follower.
+    snapshot: Option<(MemberId, SnapshotMetadata)>,
+    /// Who lacks entries that are in no file any more; raft asks again when it hears of them.
+    lacking: std::cell::RefCell<Vec<MemberId>>,
 }
 
 /// Older entries that raft wants for a slow follower.
@@ -74,7 +78,29 @@ impl Window {
             terms: origin.terms.into_iter().map(|(index, term)| (index.0, term.0)).collect(),
             fetched: Vec::new(),
             wanted: std::cell::RefCell::default(),
+            snapshot: None,
+            lacking: std::cell::RefCell::default(),
         }
+    }
+
+    /// Begins anew after a snapshot.
+    pub(crate) fn restore(&mut self, metadata: &SnapshotMetadata) {
+        self.conf_state = metadata.get_conf_state().clone();
+        self.first = metadata.index + 1;
+        self.boundary = metadata.index;
+        self.entries.clear();
+        self.terms = VecDeque::from([(metadata.index, metadata.term)]);
+        self.fetched.clear();
+    }
+
+    /// Holds a snapshot ready for a follower, or none any more.
+    pub(crate) fn hold(&mut self, snapshot: Option<(MemberId, SnapshotMetadata)>) {
+        self.snapshot = snapshot;
+    }
+
+    /// Who needs a snapshot, as far as raft has found out since the last call.
+    pub(crate) fn take_lacking(&mut self) -> Vec<MemberId> {
+        std::mem::take(self.lacking.get_mut())
     }
 
     /// Adds entries; one at an index that is there already replaces it and all that follow.
@@ -193,7 +219,17 @@ impl Storage for Window {
         Ok(self.last())
     }
 
-    fn snapshot(&self, _request_index: u64, _to: u64) -> Result<Snapshot> {
-        Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
+    fn snapshot(&self, request_index: u64, to: u64) -> Result<Snapshot> {
+        match &self.snapshot {
+            Some((follower, metadata)) if follower.0 == to && metadata.index >= request_index => {
+                let mut snapshot = Snapshot::default();
+                snapshot.set_metadata(metadata.clone());
+                Ok(snapshot)
+            }
+            _ => {
+                self.lacking.borrow_mut().push(MemberId(to));
+                Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
+            }
+        }
     }
 }

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::{Refusals, member, text};
 use super::server::MAX_MESSAGE_BYTES;
-use crate::raft::transport::{Inbound, PeerMessage, Peers, Recipient, decode};
+use crate::raft::transport::{Inbound, Peers, Recipient, decode};
 
 /// The service for a node's peers, to be added to the server's routes.
 #[must_use]
@@ -37,12 +37,17 @@ type Answers = Pin<Box<dyn Stream<Item = Result<Nothing, Status>> + Send>>;
 impl Peer for PeerService {
     type ControlStream = Answers;
     type AppendStream = Answers;
+    type SnapshotStream = Answers;
 
     async fn control(&self, request: Request<Streaming<Parcel>>) -> Result<Response<Answers>, Status> {
         self.accept(request)
     }
 
     async fn append(&self, request: Request<Streaming<Parcel>>) -> Result<Response<Answers>, Status> {
+        self.accept(request)
+    }
+
+    async fn snapshot(&self, request: Request<Streaming<Parcel>>) -> Result<Response<Answers>, Status> {
         self.accept(request)
     }
 }
@@ -115,7 +120,7 @@ async fn receive(
 fn deliver(message: &peer::Message, from: MemberId, to: MemberId, recipient: &dyn Recipient) {
     let kind = message.kind;
     match decode(message, from, to) {
-        Some(message) => recipient.deliver(PeerMessage::from_raft(message)),
+        Some(message) => recipient.deliver(message),
         None => tracing::debug!(%from, kind, "a message of an unknown kind was dropped"),
     }
 }

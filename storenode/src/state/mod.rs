@@ -28,6 +28,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use internal_proto::{Entry, Error, Event, LeaseId, LogIndex, Member, Response, Revision, Term};
 use prost::Message;
@@ -166,6 +167,8 @@ pub enum StateError {
 /// The single writer, owned by the apply stage.
 pub struct State {
     shared: Arc<Shared>,
+    /// What readers find.
+    current: Arc<ArcSwap<Shared>>,
     limits: Limits,
 }
 
@@ -176,13 +179,21 @@ impl State {
     /// [`StateError`] when a record does not decode.
     pub fn open(engine: Arc<dyn Engine>, limits: Limits) -> Result<Self, StateError> {
         check_records(&*engine)?;
-        Ok(Self { shared: Arc::new(Shared::new(engine)), limits })
+        let shared = Arc::new(Shared::new(engine));
+        Ok(Self { current: Arc::new(ArcSwap::new(Arc::clone(&shared))), shared, limits })
     }
 
     /// A reader of this state.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.shared))
+        Reader::new(Arc::clone(&self.current))
+    }
+
+    /// Goes on as another state, which holds what this one would hold later. Every reader of this one becomes a reader
+    /// of that; what is being read or viewed ends where it began.
+    pub fn replace(&mut self, with: Self) {
+        self.shared = with.shared;
+        self.current.store(Arc::clone(&self.shared));
     }
 
     /// Applies the next entry, as one engine write.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use internal_proto::{
     AuthRevision, Error, KeyRange, LeaseId, LogIndex, Member, RangeRequest, RangeResponse, Revision, SessionId, Term,
@@ -23,18 +24,18 @@ use crate::engine::{CHUNK, Position, Sizes, SmallKey, SmallKind};
 /// Reads from any thread while the state applies.
 #[derive(Clone)]
 pub struct Reader {
-    shared: Arc<Shared>,
+    current: Arc<ArcSwap<Shared>>,
 }
 
 impl Reader {
-    pub(super) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(super) const fn new(current: Arc<ArcSwap<Shared>>) -> Self {
+        Self { current }
     }
 
     /// Where the store is: all that follows an entry moves together.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.shared.position()
+        self.current.load().position()
     }
 
     /// The current revision.
@@ -52,7 +53,7 @@ impl Reader {
     /// Every version that the compacted revision makes superfluous is gone up to here; -1 until a first pass is done.
     #[must_use]
     pub fn compaction_done_through(&self) -> Revision {
-        self.shared.compaction.lock().done()
+        self.current.load().compaction.lock().done()
     }
 
     /// The last entry applied, and its term.
@@ -73,7 +74,7 @@ impl Reader {
     /// # Errors
     /// [`Error::Compacted`] and [`Error::FutureRevision`].
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, Error> {
-        let pin = self.shared.pin(|position| readable(position, request.revision))?;
+        let pin = self.current.load().pin(|position| readable(position, request.revision))?;
         Ok(range::read(&keys(&pin, &Overlay::default()), request, pin.position.revision))
     }
 
@@ -82,14 +83,14 @@ impl Reader {
     /// # Errors
     /// As [`Reader::range`], for any range of the branch taken.
     pub fn txn(&self, request: &TxnRequest) -> Result<TxnResponse, Error> {
-        let pin = self.pin_all();
-        Workspace::new(&*self.shared.engine, &self.shared.counts, pin.position).txn(request)
+        let pin = pin_all(&self.current.load());
+        Workspace::new(&*pin.shared.engine, &pin.shared.counts, pin.position).txn(request)
     }
 
     /// A lease.
     #[must_use]
     pub fn lease(&self, id: LeaseId) -> Option<LeaseRecord> {
-        let record = self.shared.engine.small(&SmallKey::Lease(id))?;
+        let record = self.current.load().engine.small(&SmallKey::Lease(id))?;
         Some(LeaseRecord::decode(&record).expect("lease records were checked when the state opened"))
     }
 
@@ -130,13 +131,13 @@ impl Reader {
     /// The membership as raft saw it last.
     #[must_use]
     pub fn conf_state(&self) -> Option<Bytes> {
-        self.shared.engine.small(&SmallKey::ConfState)
+        self.current.load().engine.small(&SmallKey::ConfState)
     }
 
     /// The bytes the engine uses.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
-        self.shared.engine.sizes()
+        self.current.load().engine.sizes()
     }
 
     /// One page of the changes in a range, from a revision on: for watchers that catch up. At least one revision with
@@ -146,17 +147,18 @@ impl Reader {
     /// [`Error::Compacted`] when `from` is below the compacted revision.
     pub fn changes(&self, range: &KeyRange, from: Revision, max_bytes: usize) -> Result<ChangePage, Error> {
         let after = Revision(from.0 - 1);
-        let pin = self.shared.pin(|position| {
+        let pin = self.current.load().pin(|position| {
             if from < position.compacted { Err(Error::Compacted) } else { Ok(after.max(position.compacted)) }
         })?;
         let Position { revision, compacted, .. } = pin.position;
-        Ok(history::page(&*self.shared.engine, range, after, revision, compacted, max_bytes))
+        Ok(history::page(&*pin.shared.engine, range, after, revision, compacted, max_bytes))
     }
 
     /// Pins the current revision and applied index, and everything retained now, until the view is dropped.
     #[must_use]
     pub fn view(&self) -> View {
-        View::new(&self.shared, || self.pin_all())
+        let shared = self.current.load_full();
+        View::new(&shared, || pin_all(&shared))
     }
 
     /// etcd's HashKV at a revision, `None` for the current one.
@@ -166,7 +168,7 @@ impl Reader {
     pub fn hash(&self, revision: Option<Revision>) -> Result<StoreHash, Error> {
         let view = self.view();
         let at = readable(view.position(), revision)?;
-        let pin = self.shared.pin(|_| Ok(at))?;
+        let pin = view.pin_at(at)?;
         Ok(hash::hash(&keys(&pin, &Overlay::default()), view.compacted()))
     }
 
@@ -174,12 +176,9 @@ impl Reader {
     /// ask again when the compacted revision moves or a view or read has ended.
     #[must_use]
     pub fn compact_step(&self, budget: usize) -> bool {
-        self.shared.compaction.lock().step(&self.shared, budget)
-    }
-
-    /// Pins every revision that can be read now.
-    fn pin_all(&self) -> Pin {
-        self.shared.pin(|position| Ok(position.compacted)).expect("the compacted revision is readable")
+        let shared = self.current.load();
+        let mut compaction = shared.compaction.lock();
+        compaction.step(&shared, budget)
     }
 
     /// The small records of a kind, above a key if one is given, as long as `read` takes them.
@@ -189,9 +188,10 @@ impl Reader {
         mut last: Option<SmallKey>,
         read: impl Fn(&SmallKey, Bytes) -> Option<T>,
     ) -> Vec<T> {
+        let shared = self.current.load_full();
         let mut found = Vec::new();
         loop {
-            let chunk = self.shared.engine.scan_small(kind, last.as_ref(), CHUNK);
+            let chunk = shared.engine.scan_small(kind, last.as_ref(), CHUNK);
             let full = chunk.len() == CHUNK;
             for (key, value) in chunk {
                 let Some(record) = read(&key, value) else { return found };
@@ -203,6 +203,11 @@ impl Reader {
             }
         }
     }
+}
+
+/// Pins every revision that can be read now.
+fn pin_all(shared: &Arc<Shared>) -> Pin {
+    shared.pin(|position| Ok(position.compacted)).expect("the compacted revision is readable")
 }
 
 fn keys<'a>(pin: &'a Pin, overlay: &'a Overlay) -> AtRevision<'a> {

@@ -100,6 +100,17 @@ impl Core {
         }
     }
 
+    /// The store moved on at once, without its changes: every watcher reads from the history what it missed.
+    pub(super) fn leap(&mut self, stamp: Stamp, compacted: Revision) {
+        let missed = self.stamp.revision.next();
+        self.stamp = stamp;
+        self.compacted = compacted;
+        self.recent = Recent::new(stamp.revision);
+        for link in self.links.values_mut() {
+            link.leap(missed, stamp.revision);
+        }
+    }
+
     fn publish_revision(&mut self, changes: &Changes) {
         self.recent.push(changes);
         if self.index.is_empty() {

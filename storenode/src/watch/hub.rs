@@ -83,6 +83,11 @@ impl Hub {
         self.core.lock().publish(stamp, changes, compacted);
     }
 
+    /// The history now is another member's, which reaches further than what was published: see [`Hub::publish`].
+    pub fn leap(&self, stamp: Stamp, compacted: Revision) {
+        self.core.lock().leap(stamp, compacted);
+    }
+
     /// Connects a gateway. Must be called within a tokio runtime; the link lives until an end of it is dropped.
     pub fn link(&self) -> WatchLink {
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);

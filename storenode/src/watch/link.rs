@@ -104,6 +104,19 @@ impl Link {
         }
     }
 
+    /// Everything from `missed` through `current` is in the history alone.
+    pub(super) fn leap(&mut self, missed: Revision, current: Revision) {
+        let caught_up = |watcher: &Watcher| watcher.state == State::CaughtUp && watcher.next <= current;
+        let feeds: Vec<FeedId> =
+            self.watchers.iter().filter(|(_, watcher)| caught_up(watcher)).map(|(feed, _)| *feed).collect();
+        for feed in feeds {
+            self.fall_behind(feed, missed);
+        }
+        self.urgent = true;
+        self.moved = true;
+        self.wake.notify_one();
+    }
+
     /// Offers recent revisions to a watcher that joins, beyond the bound if need be.
     pub(super) fn join<'a>(&mut self, feed: FeedId, recent: impl Iterator<Item = &'a Changes>, current: Revision) {
         for changes in recent {

@@ -16,6 +16,7 @@
 //! - [`run`]: the comparison;
 //! - [`shrink`]: the shortest sequence that still differs;
 //! - [`fault`]: planted differences, which show that the comparison can fail;
+//! - [`settled`]: when versions can be compared;
 //! - [`crowd`]: many clients at once;
 //! - [`json`]: the same through the JSON API.
 //!
@@ -29,6 +30,7 @@ pub mod generator;
 pub mod json;
 pub mod operation;
 pub mod run;
+pub mod settled;
 pub mod shrink;
 pub mod symbol;
 pub mod system;

@@ -15,18 +15,26 @@ use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng, SeedableRng};
-use storenode::{Delay, LogPlace, Node, Recipient as _, Tuning};
+use storenode::{Delay, LogPlace, Node, Recipient as _, SnapshotPace, Tuning};
 
 use super::machine::Machine;
 use super::network::{Network, Quality, Way};
 use super::pending::Pending;
 
-/// Nobody falls behind the log, as no member can give another a snapshot.
-const TUNING: Tuning = Tuning {
+/// Logs keep everything, so that nobody falls behind them.
+pub const LONG_LOGS: Tuning = Tuning {
     segment_bytes: 64 << 10,
     bytes_between_checkpoints: u64::MAX,
     election_ticks: None,
     log: LogPlace::Inline,
+    snapshots: SnapshotPace { chunk_bytes: 1 << 10, bytes_per_second: 1 << 20 },
+};
+/// Logs keep a few seconds' work, and a snapshot takes as long: in many pieces, so that faults meet it everywhere.
+pub const SHORT_LOGS: Tuning = Tuning {
+    segment_bytes: 8 << 10,
+    bytes_between_checkpoints: 6 << 10,
+    snapshots: SnapshotPace { chunk_bytes: 512, bytes_per_second: 8 << 10 },
+    ..LONG_LOGS
 };
 /// The shortest election timeout, in ticks.
 const ELECTION_TICKS: usize = 100;
@@ -55,15 +63,15 @@ pub struct Cluster {
 impl Cluster {
     /// A cluster whose machines were never started.
     #[must_use]
-    pub fn new(seed: u64, size: u64, quality: Quality) -> Self {
+    pub fn new(seed: u64, size: u64, quality: Quality, tuning: Tuning) -> Self {
         let mut random = SmallRng::seed_from_u64(seed ^ 0xc1);
         let network = Arc::new(Mutex::new(Network::new(random.random(), quality)));
         let members: Vec<MemberId> = (1..=size).map(MemberId).collect();
         // In every other cluster logs are done some passes later, as on threads of their own.
         let most = random.random_range(0..8);
-        let log = |seed| if most % 2 == 1 { LogPlace::Deferred(Delay { seed, least: 0, most }) } else { TUNING.log };
+        let log = |seed| if most % 2 == 1 { LogPlace::Deferred(Delay { seed, least: 0, most }) } else { tuning.log };
         let machine = |id: &MemberId, disk_seed| {
-            let tuning = Tuning { log: log(disk_seed), ..TUNING };
+            let tuning = Tuning { log: log(disk_seed), ..tuning };
             Machine::new(*id, &members, disk_seed, tuning, Arc::new(Way(Arc::clone(&network))))
         };
         let machines: Vec<_> = members.iter().map(|id| machine(id, random.random())).collect();

@@ -6,12 +6,13 @@
 
 use std::time::Duration;
 
-use internal_proto::Term;
+use internal_proto::{LogIndex, Term};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use storenode::Tuning;
 
 use super::client::Client;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, LONG_LOGS, SHORT_LOGS};
 use super::history::History;
 use super::lease_holder::LeaseHolder;
 use super::network::Quality;
@@ -50,6 +51,10 @@ pub struct ClusterTally {
     pub interrupted_elections: u64,
     /// Leases that clients were granted.
     pub leases: u64,
+    /// Snapshots that reached a member's disk.
+    pub snapshots: u64,
+    /// Disks that were replaced by empty ones.
+    pub new_disks: u64,
 }
 
 impl ClusterTally {
@@ -64,6 +69,8 @@ impl ClusterTally {
         self.pauses += other.pauses;
         self.interrupted_elections += other.interrupted_elections;
         self.leases += other.leases;
+        self.snapshots += other.snapshots;
+        self.new_disks += other.new_disks;
     }
 }
 
@@ -81,6 +88,12 @@ pub struct ClusterRun {
     fault_rate: f64,
     /// As much for the power of a member that has just voted.
     flicker_rate: f64,
+    /// Whether disks are replaced.
+    replaces_disks: bool,
+    /// The last member whose disk was: the next has to wait until it holds again what it held.
+    restored_by: Option<usize>,
+    /// Which members had a snapshot on their disk a moment ago.
+    staged: Vec<bool>,
     random: SmallRng,
     tally: ClusterTally,
 }
@@ -89,17 +102,28 @@ impl ClusterRun {
     /// Nothing has run.
     #[must_use]
     pub fn new(seed: u64, size: u64) -> Self {
+        Self::with(seed, size, LONG_LOGS)
+    }
+
+    /// Nothing has run. Logs are short and disks are replaced now and then, so that members need snapshots.
+    #[must_use]
+    pub fn with_short_logs(seed: u64, size: u64) -> Self {
+        Self { replaces_disks: true, ..Self::with(seed, size, SHORT_LOGS) }
+    }
+
+    fn with(seed: u64, size: u64, tuning: Tuning) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
         let quality = Quality {
             lost: random.random_range(0.0..0.1),
             repeated: random.random_range(0.0..0.1),
             max_delay: Duration::from_millis(random.random_range(1..80)),
         };
-        let cluster = Cluster::new(seed, size, quality);
+        let cluster = Cluster::new(seed, size, quality, tuning);
         let clients = (0..CLIENTS).map(|_| Client::new(random.random_range(0..cluster.size()))).collect();
         let lease_holders = (1..=LEASE_HOLDERS).map(|number| LeaseHolder::new(number, 0)).collect();
         let restarts = cluster.machines.iter().map(|_| None).collect();
         let terms = vec![Term(0); cluster.size()];
+        let staged = vec![false; cluster.size()];
         Self {
             cluster,
             clients,
@@ -109,6 +133,9 @@ impl ClusterRun {
             terms,
             fault_rate: random.random_range(0.005..0.03),
             flicker_rate: if random.random() { 0.3 } else { 0.0 },
+            replaces_disks: false,
+            restored_by: None,
+            staged,
             random,
             tally: ClusterTally::default(),
         }
@@ -133,7 +160,9 @@ impl ClusterRun {
         self.end_faults()?;
         while !self.agrees() {
             if self.cluster.now() > TROUBLE + RECOVERY {
-                return Err("without faults the cluster does not agree in time".to_owned());
+                let positions = (0..self.cluster.size()).map(|at| Some(self.cluster.node(at)?.reader().applied()));
+                let positions: Vec<_> = positions.collect();
+                return Err(format!("without faults the cluster does not agree in time: applied {positions:?}"));
             }
             self.step(false)?;
         }
@@ -160,6 +189,11 @@ impl ClusterRun {
                 self.cluster.start(index)?;
             }
         }
+        for (machine, before) in self.cluster.machines.iter().zip(&mut self.staged) {
+            let staged = machine.has_staged_snapshot();
+            self.tally.snapshots += u64::from(staged && !*before);
+            *before = staged;
+        }
         for client in &mut self.clients {
             let may_start = may_start && self.random.random_bool(0.3);
             client.step(&self.cluster, &mut self.random, &mut self.history, may_start);
@@ -172,7 +206,7 @@ impl ClusterRun {
 
     fn fault(&mut self) {
         let index = self.random.random_range(0..self.cluster.size());
-        match self.random.random_range(0..12) {
+        match self.random.random_range(0..if self.replaces_disks { 14 } else { 12 }) {
             0..3 => self.partition(),
             3..6 => self.cluster.network.lock().heal(),
             6..8 => self.pause(index),
@@ -184,6 +218,7 @@ impl ClusterRun {
                 (0..self.cluster.size()).for_each(|index| self.lose_power(index, MAX_OFF));
                 self.tally.blackouts += 1;
             }
+            12..14 => self.replace_disk(index),
             _ => {}
         }
     }
@@ -223,6 +258,17 @@ impl ClusterRun {
             }
         }
         Ok(())
+    }
+
+    /// Replaces a disk, unless the last member that lost its own has not come back: two at once may be all who know.
+    fn replace_disk(&mut self, index: usize) {
+        let back = |last: usize| self.cluster.node(last).is_some_and(|node| node.reader().applied().0 > LogIndex(1));
+        if self.restored_by.is_none_or(back) {
+            self.cluster.machines[index].replace_disk(self.random.random());
+            self.restored_by = Some(index);
+            self.restarts[index] = Some(self.cluster.now());
+            self.tally.new_disks += 1;
+        }
     }
 
     fn lose_power(&mut self, index: usize, max_off: Duration) {

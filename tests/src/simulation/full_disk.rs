@@ -11,18 +11,15 @@ use internal_proto::{
     Answer, CompactRequest, DeleteRangeRequest, Error, Freshness, KeyRange, LeaseGrantRequest, LeaseId, MemberId,
     Operation, PutLease, PutRequest, PutValue, RangeRequest, Request, Revision, Store as _,
 };
-use storenode::{LogPlace, NoPeers, Tuning};
+use storenode::{NoPeers, Tuning};
 
+use super::cluster::LONG_LOGS;
 use super::machine::{Machine, TICK};
 use super::pending::Pending;
 
 /// Large enough for the reserve that ends a full disk, small enough to fill quickly.
-const TUNING: Tuning = Tuning {
-    segment_bytes: 2 << 20,
-    bytes_between_checkpoints: 6 << 20,
-    election_ticks: Some(100),
-    log: LogPlace::Inline,
-};
+const TUNING: Tuning =
+    Tuning { segment_bytes: 2 << 20, bytes_between_checkpoints: 6 << 20, election_ticks: Some(100), ..LONG_LOGS };
 const VALUE_BYTES: usize = 32 << 10;
 
 /// A machine whose disk can be filled.

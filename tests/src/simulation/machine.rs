@@ -8,7 +8,7 @@ use internal_proto::{Answer, AuthRevision};
 use internal_proto::{ClusterId, Command, Error, Member, MemberId, Operation, Responder, Store as _, Write};
 use prometheus::Registry;
 use storenode::config::{Config, Engine};
-use storenode::files::PowerLoss;
+use storenode::files::{Files as _, PowerLoss};
 use storenode::{Node, Passes, Surroundings, Transport, Tuning};
 
 use super::clock::SimulatedClock;
@@ -55,6 +55,7 @@ impl Machine {
             name: member.to_string(),
             client_urls: Vec::new(),
             members: members.iter().map(record).collect(),
+            joins: false,
             engine: Engine::Memory,
             quota_bytes: 0,
             heartbeat_interval: TICK * 10,
@@ -90,6 +91,20 @@ impl Machine {
     pub fn lose_power(&mut self) {
         self.running = None;
         self.disk.power_loss();
+    }
+
+    /// The disk is replaced by an empty one; the next start joins the cluster again.
+    pub fn replace_disk(&mut self, seed: u64) {
+        self.running = None;
+        self.disk = PowerLoss::new(seed);
+        self.config.joins = true;
+    }
+
+    /// Whether a snapshot of another member is on the disk and not installed yet.
+    #[must_use]
+    pub fn has_staged_snapshot(&self) -> bool {
+        let names = self.disk.list(&self.checkpoint_dir());
+        names.is_ok_and(|names| names.iter().any(|name| name.ends_with(".staged")))
     }
 
     /// The node, if it runs.

@@ -18,6 +18,7 @@ use storenode::log::{Log, Options};
 use storenode::state::StoreHash;
 use storenode::{Delay, LogPlace, NoPeers, Tuning};
 
+use super::cluster::LONG_LOGS;
 use super::machine::{ELECTION, Machine, PendingWrite, TICK};
 use super::model::Model;
 use super::pending::Pending;
@@ -32,12 +33,8 @@ const MAX_BATCH: usize = 8;
 /// A compaction ends in the pass after its own, or one later if another was under way.
 const MAX_COMPACTION_PASSES: u32 = 2;
 /// Small, so that segments fill, checkpoints are written and the log is trimmed many times.
-const TUNING: Tuning = Tuning {
-    segment_bytes: 16 << 10,
-    bytes_between_checkpoints: 12 << 10,
-    election_ticks: Some(100),
-    log: LogPlace::Inline,
-};
+const TUNING: Tuning =
+    Tuning { segment_bytes: 16 << 10, bytes_between_checkpoints: 12 << 10, election_ticks: Some(100), ..LONG_LOGS };
 
 /// What ends a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

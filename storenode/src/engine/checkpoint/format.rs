@@ -26,6 +26,8 @@ const CHECKED_FROM: usize = 20;
 
 const SUFFIX: &str = ".checkpoint";
 const WRITING_SUFFIX: &str = ".writing";
+const STAGING_SUFFIX: &str = ".staging";
+const STAGED_SUFFIX: &str = ".staged";
 
 /// What the first bytes of a checkpoint say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +112,27 @@ pub(super) fn checkpoint_name(index: LogIndex) -> String {
 /// The file of a checkpoint that is being written.
 pub(super) fn writing_path(dir: &Path, index: LogIndex) -> PathBuf {
     dir.join(format!("{:016x}{WRITING_SUFFIX}", index.0))
+}
+
+/// The file of another member's checkpoint that is still coming.
+pub(super) fn staging_path(dir: &Path, index: LogIndex) -> PathBuf {
+    dir.join(format!("{:016x}{STAGING_SUFFIX}", index.0))
+}
+
+/// The file of another member's checkpoint that has come.
+pub(super) fn staged_path(dir: &Path, index: LogIndex) -> PathBuf {
+    dir.join(format!("{:016x}{STAGED_SUFFIX}", index.0))
+}
+
+/// Whether a file is part of another member's checkpoint.
+pub(super) fn is_staging(name: &str) -> bool {
+    name.ends_with(STAGING_SUFFIX)
+}
+
+/// The index of the staged checkpoint of this name, if it is one.
+pub(super) fn staged_index(name: &str) -> Option<LogIndex> {
+    let digits = name.strip_suffix(STAGED_SUFFIX)?;
+    u64::from_str_radix(digits, 16).ok().map(LogIndex)
 }
 
 /// Whether a file calls itself a checkpoint, under whatever name before the suffix.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use internal_proto::LogIndex;
+
 use super::chunk::{CHUNK_HEADER_BYTES, ChunkHeader, Kind, Place};
 use super::format::{FORMAT_VERSION, HEADER_BYTES, Header, HeaderCheck, checkpoint_name, is_checkpoint, is_leftover};
 use super::record::{self, Totals};
@@ -43,7 +45,7 @@ pub(super) fn load(
     Ok(loaded)
 }
 
-struct Reader {
+pub(super) struct Reader {
     path: PathBuf,
     file: Arc<dyn File>,
     header: Header,
@@ -54,7 +56,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn open(files: &dyn Files, path: PathBuf, identity: Identity) -> Result<Self, CheckpointError> {
+    pub(super) fn open(files: &dyn Files, path: PathBuf, identity: Identity) -> Result<Self, CheckpointError> {
         let file = files.open(&path).attempt("open", &path)?;
         let bytes = file.size().attempt("measure", &path)?;
         let mut start = [0; HEADER_BYTES];
@@ -75,8 +77,13 @@ impl Reader {
         }
     }
 
+    /// The last entry applied to what the file holds.
+    pub(super) fn index(&self) -> LogIndex {
+        self.header.position.applied
+    }
+
     /// Reads every chunk into the engine; its position comes last.
-    fn run(mut self, engine: &dyn Engine) -> Result<Checkpoint, CheckpointError> {
+    pub(super) fn run(mut self, engine: &dyn Engine) -> Result<Checkpoint, CheckpointError> {
         let position = self.header.position;
         let mut loading = Loading::new(engine);
         let mut found = Totals::default();

@@ -16,23 +16,28 @@
 //! - Memory beyond the engine's own is bounded by one chunk.
 
 mod chunk;
+mod chunks;
 mod error;
 mod format;
 mod load;
 mod record;
+mod staging;
 mod write;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use internal_proto::{LogIndex, Term};
 
+pub use chunks::Chunks;
 pub use error::CheckpointError;
+pub use staging::{Staging, adopt, discard, load_staged, staged};
+pub use write::CHUNK_BYTES;
 
 use super::{ChangeId, Engine, Position, SmallKey, Version};
 use crate::files::Files;
 use crate::identity::Identity;
-use write::CHUNK_BYTES;
 
 /// What a checkpoint is made of: everything of one position, which does not change while it is read.
 pub trait Content {
@@ -44,6 +49,34 @@ pub trait Content {
 
     /// The next up to `limit` retained versions after one, in the order of history; empty at the end.
     fn versions(&self, after: ChangeId, limit: usize) -> Vec<Version>;
+}
+
+impl<C: Content + ?Sized> Content for &C {
+    fn position(&self) -> Position {
+        (**self).position()
+    }
+
+    fn small_records(&self) -> &[(SmallKey, Bytes)] {
+        (**self).small_records()
+    }
+
+    fn versions(&self, after: ChangeId, limit: usize) -> Vec<Version> {
+        (**self).versions(after, limit)
+    }
+}
+
+impl<C: Content + ?Sized> Content for Arc<C> {
+    fn position(&self) -> Position {
+        (**self).position()
+    }
+
+    fn small_records(&self) -> &[(SmallKey, Bytes)] {
+        (**self).small_records()
+    }
+
+    fn versions(&self, after: ChangeId, limit: usize) -> Vec<Version> {
+        (**self).versions(after, limit)
+    }
 }
 
 /// A checkpoint on disk.

@@ -3,18 +3,17 @@
 use std::io;
 use std::path::Path;
 
-use super::chunk::{CHUNK_HEADER_BYTES, Kind, Place, seal};
-use super::format::{Header, checkpoint_name, is_checkpoint, is_leftover, writing_path};
-use super::record::{self, RECORD_HEADER_BYTES, Totals};
+use internal_proto::LogIndex;
+
+use super::chunks::Chunks;
+use super::format::{checkpoint_name, is_checkpoint, is_leftover, writing_path};
 use super::{Checkpoint, CheckpointError, Content};
-use crate::engine::keys::Record;
-use crate::engine::{CHUNK, ChangeId};
 use crate::files::{Attempt, File, FileError, Files, is_disk_full};
 use crate::identity::Identity;
 
 /// What a chunk may grow to before the next begins; a record larger than that has a chunk of its own. Large enough
 /// that the system calls are few, small enough to stay in the processor's cache.
-pub(super) const CHUNK_BYTES: usize = 1 << 20;
+pub const CHUNK_BYTES: usize = 1 << 20;
 
 /// Written bytes are synced in pieces of this size, so that the syncs of a busy log on the same disk never queue
 /// behind a whole checkpoint.
@@ -30,36 +29,32 @@ pub(super) fn write(
 ) -> Result<Checkpoint, CheckpointError> {
     files.create_dir(dir).attempt("create the directory", dir)?;
     remove(files, dir, is_leftover)?;
-    let header = Header { identity, position: content.position() };
-    let position = header.position;
+    let position = content.position();
     let name = checkpoint_name(position.applied);
-    let bytes = write_file(files, dir, header, content, chunk_bytes).map_err(|error| {
-        // Only the space matters: a file that cannot be removed now is removed by the next attempt or start.
-        let _ = files.remove(&writing_path(dir, position.applied));
-        if is_disk_full(&error) {
-            return CheckpointError::NoDisk { dir: dir.to_owned() };
-        }
-        FileError::System { action: "write", file: dir.join(&name), source: error }.into()
-    })?;
+    let bytes =
+        write_file(files, dir, Chunks::new(content, identity, chunk_bytes), position.applied).map_err(|error| {
+            // Only the space matters: a file that cannot be removed now is removed by the next attempt or start.
+            let _ = files.remove(&writing_path(dir, position.applied));
+            if is_disk_full(&error) {
+                return CheckpointError::NoDisk { dir: dir.to_owned() };
+            }
+            FileError::System { action: "write", file: dir.join(&name), source: error }.into()
+        })?;
     remove(files, dir, |other| is_checkpoint(other) && *other < *name)?;
     Ok(Checkpoint { index: position.applied, term: position.term, bytes })
 }
 
-fn write_file(
-    files: &dyn Files,
-    dir: &Path,
-    header: Header,
-    content: &dyn Content,
-    chunk_bytes: usize,
-) -> io::Result<u64> {
-    let index = header.position.applied;
+fn write_file(files: &dyn Files, dir: &Path, chunks: Chunks<&dyn Content>, index: LogIndex) -> io::Result<u64> {
     let path = writing_path(dir, index);
     let file = files.create(&path)?;
-    let bytes = Writer::begin(&*file, header, chunk_bytes)?.run(content)?;
+    let mut appender = Appender::default();
+    for chunk in chunks {
+        appender.append(&*file, &chunk)?;
+    }
     file.sync_data()?;
     files.rename(&path, &dir.join(checkpoint_name(index)))?;
     files.sync_dir(dir)?;
-    Ok(bytes)
+    Ok(appender.offset)
 }
 
 /// Removes the files of some names, durably.
@@ -75,74 +70,19 @@ pub(super) fn remove(files: &dyn Files, dir: &Path, which: impl Fn(&str) -> bool
     Ok(())
 }
 
-struct Writer<'a> {
-    file: &'a dyn File,
-    chunk_bytes: usize,
-    /// The chunk that is being filled, from its header on.
-    chunk: Vec<u8>,
-    place: Place,
+/// Writes one piece after another.
+#[derive(Debug, Default)]
+pub(super) struct Appender {
     offset: u64,
     synced: u64,
-    totals: Totals,
 }
 
-impl<'a> Writer<'a> {
-    fn begin(file: &'a dyn File, header: Header, chunk_bytes: usize) -> io::Result<Self> {
-        let (bytes, checkpoint) = header.encode();
-        file.write_at(&bytes, 0)?;
-        let mut chunk = Vec::with_capacity(CHUNK_HEADER_BYTES + chunk_bytes);
-        chunk.resize(CHUNK_HEADER_BYTES, 0);
-        let place = Place { checkpoint, number: 0 };
-        let offset = bytes.len() as u64;
-        Ok(Self { file, chunk_bytes, chunk, place, offset, synced: 0, totals: Totals::default() })
-    }
-
-    /// Writes everything; the file's size.
-    fn run(mut self, content: &dyn Content) -> io::Result<u64> {
-        for (key, value) in content.small_records() {
-            let key = Record::Small(key.clone()).encode();
-            self.make_room(Kind::Small, key.len() + value.len())?;
-            record::put_small(&mut self.chunk, &key, value);
-            self.totals.small += 1;
-        }
-        self.finish_chunk(Kind::Small)?;
-        let mut after = ChangeId::default();
-        loop {
-            let versions = content.versions(after, CHUNK);
-            let Some(last) = versions.last() else { break };
-            after = last.id;
-            for version in &versions {
-                self.make_room(Kind::Versions, version.kv.encoded().len())?;
-                record::put_version(&mut self.chunk, version);
-                self.totals.versions += 1;
-            }
-        }
-        self.finish_chunk(Kind::Versions)?;
-        self.totals.put(&mut self.chunk);
-        self.finish_chunk(Kind::End)?;
-        Ok(self.offset)
-    }
-
-    /// Begins another chunk if a record would make this one too large.
-    fn make_room(&mut self, kind: Kind, bytes: usize) -> io::Result<()> {
-        if self.chunk.len() + RECORD_HEADER_BYTES + bytes > CHUNK_HEADER_BYTES + self.chunk_bytes {
-            self.finish_chunk(kind)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the chunk, if there is anything in it.
-    fn finish_chunk(&mut self, kind: Kind) -> io::Result<()> {
-        if self.chunk.len() == CHUNK_HEADER_BYTES {
-            return Ok(());
-        }
-        seal(&mut self.chunk, kind, self.place);
-        self.file.write_at(&self.chunk, self.offset)?;
-        self.offset += self.chunk.len() as u64;
-        self.place = self.place.next();
-        self.chunk.truncate(CHUNK_HEADER_BYTES);
+impl Appender {
+    pub(super) fn append(&mut self, file: &dyn File, bytes: &[u8]) -> io::Result<()> {
+        file.write_at(bytes, self.offset)?;
+        self.offset += bytes.len() as u64;
         if self.offset - self.synced >= SYNC_BYTES {
-            self.file.sync_data()?;
+            file.sync_data()?;
             self.synced = self.offset;
         }
         Ok(())

@@ -24,7 +24,7 @@ mod write;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::rocksdb::{DB, Error, ErrorKind};
 use bytes::Bytes;
@@ -32,7 +32,7 @@ use internal_proto::{KeyRange, Revision};
 
 pub use self::budget::Budget;
 pub use self::flush::FlushError;
-pub use self::open::OpenError;
+pub use self::open::{OpenError, inspect};
 
 use super::{Batch, ChangeId, CountGroup, Engine, Position, Sizes, SmallKey, SmallKind, Version, VersionPage};
 use crate::engine::keys::Record;
@@ -48,6 +48,8 @@ pub struct RocksEngine {
     /// A write waits for space.
     waiting: AtomicBool,
     on_failure: OnceLock<OnFailure>,
+    /// Its files go with it.
+    retired: AtomicBool,
 }
 
 impl RocksEngine {
@@ -55,6 +57,11 @@ impl RocksEngine {
     pub fn on_failure(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
         // Whoever came first stays.
         let _ = self.on_failure.set(Box::new(tell));
+    }
+
+    /// Another store has taken this one's place: its files go when nobody reads them any more.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
     }
 
     /// Ends a read or write that has no result. RocksDB's text names the file.
@@ -74,6 +81,18 @@ impl RocksEngine {
 
     fn property(&self, name: &str) -> u64 {
         self.sound(self.db.property_int_value(name)).unwrap_or_default()
+    }
+}
+
+impl Drop for RocksEngine {
+    fn drop(&mut self) {
+        if self.retired.load(Ordering::Relaxed) {
+            self.db.cancel_all_background_work(true);
+            if let Err(error) = std::fs::remove_dir_all(&self.dir) {
+                let dir = self.dir.display();
+                tracing::warn!(%dir, %error, "the replaced store cannot be removed; the next start tries again");
+            }
+        }
     }
 }
 

@@ -8,12 +8,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use ::rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, Error, LogLevel, Options, WriteBufferManager, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, Error, LogLevel, Options, ReadOptions, WriteBufferManager,
+    WriteOptions,
 };
 use internal_proto::{ClusterId, MemberId};
 
-use super::{Budget, RocksEngine};
+use super::{Budget, RocksEngine, values};
 use crate::engine::keys::Record;
+use crate::engine::{Position, SmallKey};
 use crate::files::FileError;
 use crate::identity::{Identity, replace_member};
 
@@ -72,8 +74,38 @@ impl RocksEngine {
                 db.put_opt(&key, format(identity), &unlogged).map_err(unusable)?;
             }
         }
-        Ok(Self { db, dir: dir.to_owned(), waiting: AtomicBool::new(false), on_failure: OnceLock::new() })
+        Ok(Self {
+            db,
+            dir: dir.to_owned(),
+            waiting: AtomicBool::new(false),
+            on_failure: OnceLock::new(),
+            retired: AtomicBool::new(false),
+        })
     }
+}
+
+/// Reads all records of a store that nobody has open, and changes nothing: where it is, and how many they are.
+///
+/// # Errors
+/// [`OpenError`]: it cannot be opened, or a record cannot be read.
+pub fn inspect(dir: &Path, identity: Identity) -> Result<(Position, u64), OpenError> {
+    let unusable = |error: Error| OpenError::Unusable { dir: dir.to_owned(), reason: error.to_string() };
+    let db = DB::open_for_read_only(&options(Budget::of_this_machine()), dir, false).map_err(unusable)?;
+    if let Some(bytes) = db.get_pinned(Record::Format.encode()).map_err(unusable)? {
+        check(dir, &bytes, identity)?;
+    }
+    let mut read = ReadOptions::default();
+    read.fill_cache(false);
+    let mut records = db.raw_iterator_opt(read);
+    records.seek_to_first();
+    let mut count = 0;
+    while records.valid() {
+        count += 1;
+        records.next();
+    }
+    records.status().map_err(unusable)?;
+    let position = db.get_pinned(Record::Small(SmallKey::Position).encode()).map_err(unusable)?;
+    Ok((position.map_or_else(Position::default, |bytes| values::position(&bytes)), count))
 }
 
 /// Format ‖ cluster ‖ member.

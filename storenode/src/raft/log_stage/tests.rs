@@ -29,11 +29,18 @@ fn stage(files: &PowerLoss, place: LogPlace) -> (LogStage, Reports) {
 
 fn job(number: u64) -> LogJob {
     let entry = Entry { index: number, term: 1, data: vec![7; 10].into(), ..Entry::default() };
-    LogJob { number: ReadyNumber(number), hard_state: None, entries: vec![entry], must_sync: true, awaited: true }
+    LogJob {
+        number: ReadyNumber(number),
+        start: None,
+        hard_state: None,
+        entries: vec![entry],
+        must_sync: true,
+        awaited: true,
+    }
 }
 
 fn empty(number: u64) -> LogJob {
-    LogJob { number: ReadyNumber(number), hard_state: None, entries: Vec::new(), must_sync: false, awaited: true }
+    LogJob { entries: Vec::new(), must_sync: false, ..job(number) }
 }
 
 /// A closed gate before every sync: tells that somebody stands before it, and lets one through at a time.

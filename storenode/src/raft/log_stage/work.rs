@@ -137,9 +137,10 @@ impl LogWork {
 
     fn append(&mut self, job: &LogJob) -> Result<(), LogError> {
         let entries: Vec<Entry> = job.entries.iter().map(logged).collect();
+        let start = job.start.as_ref().map(Record::Start);
         let hard_state = job.hard_state.as_ref().map(|state| Record::HardState(hard_state(state)));
         let entries = (!entries.is_empty()).then_some(Record::Entries(&entries));
-        let records: Vec<_> = entries.into_iter().chain(hard_state).collect();
+        let records: Vec<_> = start.into_iter().chain(entries).chain(hard_state).collect();
         self.log.append(&records)
     }
 

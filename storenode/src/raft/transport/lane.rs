@@ -120,6 +120,7 @@ impl Link {
             match self.lane {
                 Lane::Control => client.control(request).await,
                 Lane::Append => client.append(request).await,
+                Lane::Snapshot => client.snapshot(request).await,
             }
         };
         match tokio::time::timeout(ANSWER_WITHIN, accepted).await {

@@ -114,7 +114,7 @@ impl Transport for Peers {
             let queue = Lane::of(&message.0).and_then(|lane| self.peers.get(&message.to())?.lanes.get(&lane));
             match queue {
                 Some(queue) => queue.push(wire::encode(message.0)),
-                None => tracing::debug!(to = %message.to(), kind = ?message.0.msg_type, "a message does not travel"),
+                None => tracing::debug!(to = %message.to(), "a message does not travel"),
             }
         }
     }

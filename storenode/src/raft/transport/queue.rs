@@ -91,7 +91,8 @@ impl Waiting {
 
 fn weight(message: &Message) -> usize {
     let entries = message.entries.iter().map(|entry| entry.data.len() + MESSAGE_OVERHEAD);
-    MESSAGE_OVERHEAD + entries.sum::<usize>()
+    let piece = message.piece.as_ref().map_or(0, |piece| piece.data.len());
+    MESSAGE_OVERHEAD + piece + entries.sum::<usize>()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::lane::{Link, Standing};
 use super::queue::Queue;
 use super::wire::Lane;
-use super::{Introduction, PeerMessage, Peers, Recipient, Transport};
+use super::{Content, Introduction, PeerMessage, Peers, Recipient, Transport};
 use crate::rpc::admission::Admission;
 use crate::rpc::{peer, server};
 
@@ -36,7 +36,9 @@ struct Notes(Mutex<Vec<Seen>>);
 
 impl Recipient for Notes {
     fn deliver(&self, message: PeerMessage) {
-        self.0.lock().push(Seen::Message(message.0.get_msg_type(), message.0.index));
+        if let Content::Raft(message) = message.0 {
+            self.0.lock().push(Seen::Message(message.get_msg_type(), message.index));
+        }
     }
 
     fn unreachable(&self, peer: MemberId) {
@@ -80,7 +82,7 @@ impl Node {
         let mut message = Message { from, to, index, ..Message::default() };
         message.set_msg_type(kind);
         message.entries = vec![Entry { data: "data".into(), ..Entry::default() }].into();
-        self.peers.send(vec![PeerMessage(message)]);
+        self.peers.send(vec![PeerMessage::from_raft(message)]);
     }
 
     /// Sends again until it arrives: what is sent into a connection that is not there is lost.

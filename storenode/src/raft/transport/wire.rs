@@ -3,9 +3,12 @@
 //! Invariant: what outlives the call is copied out of the receive buffer, which a slice would keep alive as a whole.
 
 use bytes::Bytes;
-use internal_proto::MemberId;
 use internal_proto::peer::{self, entry, message::Kind};
+use internal_proto::{LogIndex, MemberId, Term};
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+
+use super::{Content, PeerMessage};
+use crate::raft::snapshot::{Piece, Progress, SnapshotId, Step, Transfer};
 
 /// What shares a connection: nothing small and urgent waits behind a batch of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,14 +17,20 @@ pub(crate) enum Lane {
     Control,
     /// Entries and what acknowledges them.
     Append,
+    /// Snapshots.
+    Snapshot,
 }
 
 impl Lane {
     /// All lanes.
-    pub(crate) const ALL: [Self; 2] = [Self::Control, Self::Append];
+    pub(crate) const ALL: [Self; 3] = [Self::Control, Self::Append, Self::Snapshot];
 
     /// The lane of a message; `None` for kinds that do not travel.
-    pub(super) fn of(message: &Message) -> Option<Self> {
+    pub(super) fn of(content: &Content) -> Option<Self> {
+        let message = match content {
+            Content::Raft(message) => message,
+            Content::Snapshot(_) => return Some(Self::Snapshot),
+        };
         match kind(message.get_msg_type())? {
             Kind::Append | Kind::AppendResponse => Some(Self::Append),
             _ => Some(Self::Control),
@@ -49,7 +58,31 @@ fn kind(message: MessageType) -> Option<Kind> {
 }
 
 /// A message that has a lane, ready to travel.
-pub(super) fn encode(mut message: Message) -> peer::Message {
+pub(super) fn encode(content: Content) -> peer::Message {
+    match content {
+        Content::Raft(message) => encode_raft(message),
+        Content::Snapshot(transfer) => encode_transfer(transfer),
+    }
+}
+
+fn encode_transfer(transfer: Transfer) -> peer::Message {
+    let SnapshotId { term, sequence } = transfer.snapshot;
+    let message = peer::Message { term: term.0, ..peer::Message::default() };
+    match transfer.step {
+        Step::Piece(Piece { index, offset, data, last }) => peer::Message {
+            kind: Kind::SnapshotPiece.into(),
+            piece: Some(peer::Piece { sequence, index: index.0, offset, data, last }),
+            ..message
+        },
+        Step::Progress(Progress { wanted, installed }) => peer::Message {
+            kind: Kind::SnapshotProgress.into(),
+            progress: Some(peer::Progress { sequence, wanted, installed }),
+            ..message
+        },
+    }
+}
+
+fn encode_raft(mut message: Message) -> peer::Message {
     let entry = |entry: Entry| peer::Entry {
         kind: match entry.get_entry_type() {
             EntryType::EntryNormal => entry::Kind::Commands,
@@ -75,11 +108,37 @@ pub(super) fn encode(mut message: Message) -> peer::Message {
         priority: message.priority,
         context: std::mem::take(&mut message.context),
         entries: message.take_entries().into_iter().map(entry).collect(),
+        piece: None,
+        progress: None,
     }
 }
 
 /// What a peer has sent; `None` for a kind that this version does not know.
-pub(crate) fn decode(message: &peer::Message, from: MemberId, to: MemberId) -> Option<Message> {
+pub(crate) fn decode(message: &peer::Message, from: MemberId, to: MemberId) -> Option<PeerMessage> {
+    let content = match Kind::try_from(message.kind).ok()? {
+        Kind::SnapshotPiece | Kind::SnapshotProgress => Content::Snapshot(decode_transfer(message, from, to)?),
+        _ => Content::Raft(decode_raft(message, from, to)?),
+    };
+    Some(PeerMessage(content))
+}
+
+fn decode_transfer(message: &peer::Message, from: MemberId, to: MemberId) -> Option<Transfer> {
+    let (sequence, step) = match (&message.piece, &message.progress) {
+        (Some(piece), None) => {
+            let &peer::Piece { sequence, index, offset, last, .. } = piece;
+            let data = Bytes::copy_from_slice(&piece.data);
+            (sequence, Step::Piece(Piece { index: LogIndex(index), offset, data, last }))
+        }
+        (None, Some(peer::Progress { sequence, wanted, installed })) => {
+            let (sequence, wanted, installed) = (*sequence, *wanted, *installed);
+            (sequence, Step::Progress(Progress { wanted, installed }))
+        }
+        _ => return None,
+    };
+    Some(Transfer { from, to, snapshot: SnapshotId { term: Term(message.term), sequence }, step })
+}
+
+fn decode_raft(message: &peer::Message, from: MemberId, to: MemberId) -> Option<Message> {
     let (msg_type, _) = KINDS.into_iter().find(|(_, own)| i32::from(*own) == message.kind)?;
     let entries = message.entries.iter().map(decode_entry).collect::<Option<Vec<_>>>()?;
     let mut decoded = Message::default();
@@ -130,16 +189,25 @@ mod tests {
     fn every_field_travels() {
         for (kind, _) in KINDS {
             let sent = message(kind);
-            let bytes = encode(sent.clone()).encode_to_vec();
-            let arrived = peer::Message::decode(&*bytes).unwrap();
-            assert_eq!(decode(&arrived, MemberId(10), MemberId(11)).unwrap(), sent);
+            assert_travels(&Content::Raft(sent));
         }
+        let snapshot = SnapshotId { term: Term(3), sequence: 4 };
+        let piece = Piece { index: LogIndex(5), offset: 6, data: "data".into(), last: true };
+        for step in [Step::Piece(piece), Step::Progress(Progress { wanted: 7, installed: true })] {
+            assert_travels(&Content::Snapshot(Transfer { from: MemberId(10), to: MemberId(11), snapshot, step }));
+        }
+    }
+
+    fn assert_travels(sent: &Content) {
+        let bytes = encode(sent.clone()).encode_to_vec();
+        let arrived = peer::Message::decode(&*bytes).unwrap();
+        assert_eq!(decode(&arrived, MemberId(10), MemberId(11)).unwrap().0, *sent);
     }
 
     #[test]
     fn kinds_that_stay_at_home_do_not_travel() {
         for kind in [MessageType::MsgHup, MessageType::MsgReadIndex, MessageType::MsgSnapshot] {
-            assert_eq!(Lane::of(&message(kind)), None);
+            assert_eq!(Lane::of(&Content::Raft(message(kind))), None);
         }
         let unknown = peer::Message { kind: 99, ..peer::Message::default() };
         assert!(decode(&unknown, MemberId(1), MemberId(2)).is_none());

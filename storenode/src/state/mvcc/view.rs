@@ -7,7 +7,7 @@
 //! Invariant: a view answers the same however long it is held, and holds up nothing but compaction.
 
 use bytes::Bytes;
-use internal_proto::{Fault, LogIndex, Revision, Term};
+use internal_proto::{Error, Fault, LogIndex, Revision, Term};
 
 use crate::engine::checkpoint::Content;
 use crate::engine::{CHUNK, ChangeId, Engine, Position, SmallKey, SmallKind, Version};
@@ -55,6 +55,11 @@ impl View {
     #[must_use]
     pub const fn compacted(&self) -> Revision {
         self.pin.position.compacted
+    }
+
+    /// Pins a revision that the view keeps readable.
+    pub(in crate::state) fn pin_at(&self, revision: Revision) -> Result<Pin, Error> {
+        self.pin.shared.pin(|_| Ok(revision))
     }
 
     /// Every small record except the position and those that are derived.

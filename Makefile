@@ -5,7 +5,7 @@
 #   ARGS="..."  more flags for metastore, cargo test or the comparison
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run cluster-memory cluster-rocksdb status stop-cluster test test-all lint reset oracle compare
+.PHONY: help deps build run cluster-memory cluster-rocksdb status stop-cluster test test-all compose-test lint reset oracle compare
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/[$$][$$]/, "$$"); printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: ## the tests for every day: no network, at most ten minutes once built
 
 test-all: ## everything: lint, documentation, long suites, a real etcd; a skip is a failure
 	@scripts/test-all.sh
+
+compose-test: ## the containers of docker-compose.yml under load, scaled, killed, taken down and up (needs Docker)
+	@scripts/compose-test.sh
 
 lint: ## formatting, compiler and clippy warnings
 	@scripts/lint.sh

@@ -4,6 +4,7 @@ pub mod binary;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod compose;
 pub mod deployment;
 pub mod history;
 pub mod http;

@@ -74,6 +74,13 @@ impl Follower {
         Ok(Self { changes, task })
     }
 
+    /// Waits for the end of the stream; everything that it has brought.
+    pub async fn ended(self) -> Vec<Change> {
+        // It ends with a status, whichever.
+        let _ = self.task.await;
+        std::mem::take(&mut *self.changes.lock())
+    }
+
     /// Waits until the watch has come so far, and ends it; everything that it has brought.
     ///
     /// # Errors

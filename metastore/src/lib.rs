@@ -119,9 +119,14 @@ fn try_run(role: Role, arguments: &[String], variables: &BTreeMap<String, String
     let config = Config::from_settings(&settings, default_host())?;
     logging::init(&config.logging)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let deadline = config.shutdown_timeout;
     let result = runtime.block_on(serve_until_asked(config));
-    // A forced end must not wait for what would not stop.
-    runtime.shutdown_background();
+    match result {
+        // The last connections still hold the store, which has to be closed before the process takes itself apart.
+        Ok(()) => runtime.shutdown_timeout(deadline),
+        // A forced end must not wait for what would not stop.
+        Err(_) => runtime.shutdown_background(),
+    }
     result
 }
 

@@ -6,6 +6,8 @@
 //!  state   what a start would recover: the store, and what is committed in the log above it
 //! ```
 
+pub mod content;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;

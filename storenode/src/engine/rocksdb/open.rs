@@ -74,13 +74,30 @@ impl RocksEngine {
                 db.put_opt(&key, format(identity), &unlogged).map_err(unusable)?;
             }
         }
-        Ok(Self {
+        Ok(Self::over(db, dir))
+    }
+
+    /// Opens a store that nobody has open, to be read only. What was not flushed is not there.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_read_only(dir: &Path, identity: Identity) -> Result<Self, OpenError> {
+        let unusable = |error: Error| OpenError::Unusable { dir: dir.to_owned(), reason: error.to_string() };
+        let db = DB::open_for_read_only(&options(Budget::of_this_machine()), dir, false).map_err(unusable)?;
+        if let Some(bytes) = db.get_pinned(Record::Format.encode()).map_err(unusable)? {
+            check(dir, &bytes, identity)?;
+        }
+        Ok(Self::over(db, dir))
+    }
+
+    fn over(db: DB, dir: &Path) -> Self {
+        Self {
             db,
             dir: dir.to_owned(),
             waiting: AtomicBool::new(false),
             on_failure: OnceLock::new(),
             retired: AtomicBool::new(false),
-        })
+        }
     }
 }
 
@@ -90,10 +107,7 @@ impl RocksEngine {
 /// [`OpenError`]: it cannot be opened, or a record cannot be read.
 pub fn inspect(dir: &Path, identity: Identity) -> Result<(Position, u64), OpenError> {
     let unusable = |error: Error| OpenError::Unusable { dir: dir.to_owned(), reason: error.to_string() };
-    let db = DB::open_for_read_only(&options(Budget::of_this_machine()), dir, false).map_err(unusable)?;
-    if let Some(bytes) = db.get_pinned(Record::Format.encode()).map_err(unusable)? {
-        check(dir, &bytes, identity)?;
-    }
+    let db = &RocksEngine::open_read_only(dir, identity)?.db;
     let mut read = ReadOptions::default();
     read.fill_cache(false);
     let mut records = db.raw_iterator_opt(read);

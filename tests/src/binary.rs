@@ -17,9 +17,11 @@ pub enum Program {
     MetaStore,
     /// This repository's `storenode`, beside `metastore`.
     StoreNode,
+    /// The same with its data in RocksDB.
+    StoreNodeOnDisk,
     /// This repository's `gateway`, beside `metastore`.
     Gateway,
-    /// The same with its data in RocksDB.
+    /// This repository's `metastore` with its data in RocksDB.
     MetaStoreOnDisk,
 }
 
@@ -34,7 +36,8 @@ impl Program {
         match self {
             Self::Etcd => requirement::etcd().expect("the suite has asked for etcd before it starts one"),
             Self::MetaStore | Self::MetaStoreOnDisk => product(),
-            Self::StoreNode | Self::Gateway => beside_product(self.name()),
+            Self::StoreNode | Self::StoreNodeOnDisk => beside_product("storenode"),
+            Self::Gateway => beside_product("gateway"),
         }
     }
 
@@ -45,6 +48,7 @@ impl Program {
             Self::Etcd => "etcd",
             Self::MetaStore => "metastore",
             Self::StoreNode => "storenode",
+            Self::StoreNodeOnDisk => "storenode-on-disk",
             Self::Gateway => "gateway",
             Self::MetaStoreOnDisk => "metastore-on-disk",
         }
@@ -52,10 +56,12 @@ impl Program {
 
     /// The flags that make it this one.
     #[must_use]
-    pub const fn flags(self) -> &'static [&'static str] {
+    pub fn flags(self) -> &'static [&'static str] {
         match self {
             Self::Etcd | Self::MetaStore | Self::StoreNode | Self::Gateway => &[],
-            Self::MetaStoreOnDisk => &["--storage=rocksdb"],
+            // A real etcd has one engine.
+            Self::MetaStoreOnDisk if etcd_stands_in() => &[],
+            Self::MetaStoreOnDisk | Self::StoreNodeOnDisk => &["--storage=rocksdb"],
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Invariants: a wait is for what the members themselves say, with a deadline; a member is asked at its own port.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use proto::etcdserverpb::{RangeRequest, StatusRequest, StatusResponse};
@@ -10,7 +11,11 @@ use tonic::Status;
 
 use crate::binary::Program;
 use crate::client::Client;
+use crate::network::Network;
 use crate::process::{Server, StartFailure, free_port};
+
+/// Members of both engines.
+pub const MIXED: [Program; 3] = [Program::MetaStore, Program::MetaStoreOnDisk, Program::MetaStoreOnDisk];
 
 /// For everything a cluster does by itself; far more than it takes, except on an overloaded machine.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -18,30 +23,77 @@ const POLL_EVERY: Duration = Duration::from_millis(5);
 /// One member's answer to one question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// Where all members of a cluster are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The last entry that all have applied.
+    pub applied: u64,
+    /// How many keys there are.
+    pub keys: usize,
+}
+
 /// Members of one cluster, running or not.
 pub struct Cluster {
     /// In the order of their names.
     pub members: Vec<Server>,
+    /// Their names and peer URLs, as `--initial-cluster` has them.
+    pub list: String,
 }
 
 impl Cluster {
-    /// Starts `size` members with new data directories and waits until one leads and all say so.
+    /// Starts members with new data directories, one of each program, and waits until one leads and all say so.
     ///
     /// # Errors
     /// When they do not agree in time; with the tail of the first member's log.
-    pub async fn start(program: Program, size: usize, flags: &[&str]) -> Result<Self, StartFailure> {
-        let failed = |error: std::io::Error| StartFailure(error.to_string());
-        let ports = (0..size).map(|_| free_port()).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        let named: Vec<_> = ports.iter().enumerate().map(|(index, port)| (format!("m{index}"), *port)).collect();
-        let list = named.iter().map(|(name, port)| format!("{name}=http://{port}")).collect::<Vec<_>>().join(",");
-        let prepare = |(name, port): &(String, _)| Server::prepare(program, name, *port, &list, flags);
-        let members = named.iter().map(prepare).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        let mut cluster = Self { members };
-        for member in &mut cluster.members {
-            member.spawn().map_err(failed)?;
-        }
-        cluster.leader().await?;
+    pub async fn start(programs: &[Program], flags: &[&str]) -> Result<Self, StartFailure> {
+        let mut cluster = Self::prepare(programs, flags)?;
+        cluster.found().await?;
         Ok(cluster)
+    }
+
+    /// Like [`Cluster::start`], with members that reach each other over a network that can be cut.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub async fn start_behind(network: &Network, programs: &[Program]) -> Result<Self, StartFailure> {
+        let advertised: Vec<SocketAddr> = network.doors().iter().map(|door| door.advertised).collect();
+        let mut cluster = Self::prepare_at(&advertised, programs, &[])?;
+        for (member, door) in cluster.members.iter_mut().zip(network.doors()) {
+            // Of a flag that is given twice, the last counts.
+            member.add_flags(&[format!("--listen-peer-urls=http://{}", door.behind).as_str()]);
+        }
+        cluster.found().await?;
+        Ok(cluster)
+    }
+
+    /// Members that were never started. Clients can do what they like to one of them before [`Cluster::found`].
+    ///
+    /// # Errors
+    /// When there is no room for them.
+    pub fn prepare(programs: &[Program], flags: &[&str]) -> Result<Self, StartFailure> {
+        let ports = programs.iter().map(|_| free_port()).collect::<Result<Vec<_>, _>>();
+        Self::prepare_at(&ports.map_err(|error| StartFailure(error.to_string()))?, programs, flags)
+    }
+
+    fn prepare_at(ports: &[SocketAddr], programs: &[Program], flags: &[&str]) -> Result<Self, StartFailure> {
+        let named = |(index, port): (usize, &SocketAddr)| format!("{}=http://{port}", name(index));
+        let list = ports.iter().enumerate().map(named).collect::<Vec<_>>().join(",");
+        let member = |(index, (port, program)): (usize, (&SocketAddr, &Program))| {
+            Server::prepare(*program, &name(index), *port, &list, flags)
+        };
+        let members = ports.iter().zip(programs).enumerate().map(member).collect::<Result<Vec<_>, _>>();
+        Ok(Self { members: members.map_err(|error| StartFailure(error.to_string()))?, list })
+    }
+
+    /// Starts all members and waits until one leads and all say so.
+    ///
+    /// # Errors
+    /// When they do not agree in time; with the tails of their logs.
+    pub async fn found(&mut self) -> Result<(), StartFailure> {
+        for index in 0..self.members.len() {
+            self.restart(index)?;
+        }
+        self.leader().await.map(drop)
     }
 
     /// Starts one more process that takes itself for a member: its name and URLs, but new data and ports of its own.
@@ -87,6 +139,14 @@ impl Cluster {
     /// # Errors
     /// When they do not in time.
     pub async fn agree(&self) -> Result<usize, StartFailure> {
+        self.settle().await.map(|settled| settled.keys)
+    }
+
+    /// Waits until all running members have applied the same entries and hold the same keys.
+    ///
+    /// # Errors
+    /// When they do not in time.
+    pub async fn settle(&self) -> Result<Settled, StartFailure> {
         self.wait("do not hold the same", || async {
             let statuses = self.statuses().await?;
             let applied = statuses.first()?.1.raft_applied_index;
@@ -97,7 +157,8 @@ impl Cluster {
             for (index, _) in statuses {
                 contents.push(content(&self.client(index).await?).await.ok()?);
             }
-            contents.iter().all(|content| *content == contents[0]).then(|| contents[0].1.len())
+            let equal = contents.iter().all(|content| *content == contents[0]);
+            equal.then(|| Settled { applied, keys: contents[0].1.len() })
         })
         .await
     }
@@ -135,6 +196,11 @@ impl Cluster {
         let logs = self.members.iter().map(Server::log_tail).collect::<Vec<_>>().join("\n---\n");
         Err(StartFailure(format!("the members {otherwise} in time; their logs end:\n{logs}")))
     }
+}
+
+/// What a member is called.
+fn name(index: usize) -> String {
+    format!("m{index}")
 }
 
 /// A member's revision and all its key-values, as it has them itself.

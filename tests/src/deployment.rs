@@ -5,13 +5,15 @@
 //!  Members   client ─► a follower of three processes
 //!  Split     client ─► one of two gateways ─► three storage nodes
 //! ```
+//!
+//! Several of them have both engines among them, so that neither may show through.
 
 use std::net::SocketAddr;
 
 use crate::binary::Program;
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
 use crate::process::{Server, StartFailure};
-use crate::split::Split;
+use crate::split::{self, Split};
 
 /// What to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +46,8 @@ impl Deployment {
     pub async fn start(form: Form, flags: &[&str]) -> Result<Self, StartFailure> {
         let processes = match form {
             Form::Alone(program) => Processes::Alone(Box::new(Server::start(program, flags).await?)),
-            Form::Members => Processes::Members(Cluster::start(Program::MetaStore, 3, &[]).await?),
-            Form::Split => Processes::Split(Split::start(3, 2).await?),
+            Form::Members => Processes::Members(Cluster::start(&cluster::MIXED, &[]).await?),
+            Form::Split => Processes::Split(Split::start(&split::MIXED, 2).await?),
         };
         let client = match &processes {
             Processes::Alone(server) => server.client(),

@@ -11,6 +11,7 @@ pub mod checker;
 pub mod follow;
 pub mod load;
 pub mod model;
+pub mod read;
 
 /// One key's change at one revision, as a watch reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]

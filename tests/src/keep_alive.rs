@@ -15,6 +15,7 @@ const TTL: i64 = 6;
 
 /// A lease that is kept alive.
 pub struct KeepAlive {
+    id: i64,
     stop: mpsc::Sender<()>,
     task: JoinHandle<Result<(), Status>>,
 }
@@ -29,7 +30,13 @@ impl KeepAlive {
         let id = client.lease.clone().lease_grant(grant).await?.into_inner().id;
         let (stop, stopped) = mpsc::channel(1);
         let task = tokio::spawn(keep(client.clone(), id, stopped));
-        Ok(Self { stop, task })
+        Ok(Self { id, stop, task })
+    }
+
+    /// The lease.
+    #[must_use]
+    pub const fn id(&self) -> i64 {
+        self.id
     }
 
     /// Ends it.

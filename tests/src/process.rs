@@ -6,6 +6,7 @@
 //!
 //! Invariants: a process never outlives its [`Server`]; waiting is for a condition, with a deadline.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -36,6 +37,7 @@ pub struct StartFailure(pub String);
 pub struct Server {
     program: Program,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, OsString)>,
     directory: TempDir,
     client: SocketAddr,
     disk: Option<SmallDisk>,
@@ -104,7 +106,7 @@ impl Server {
             format!("--initial-cluster={initial_cluster}"),
         ];
         arguments.extend(program.flags().iter().chain(flags).map(|&flag| flag.to_owned()));
-        Ok(Self { program, arguments, directory, client, disk: None, child: None })
+        Ok(Self { program, arguments, environment: Vec::new(), directory, client, disk: None, child: None })
     }
 
     /// A program that was never started, of all these arguments; healthy when `probed` says so. `--data-dir` is added
@@ -114,19 +116,38 @@ impl Server {
         if program != Program::Gateway {
             arguments.push(format!("--data-dir={}", directory.path().join("data").display()));
         }
-        Ok(Self { program, arguments, directory, client: probed, disk: None, child: None })
+        Ok(Self { program, arguments, environment: Vec::new(), directory, client: probed, disk: None, child: None })
     }
 
     /// A server of the same flags that was never started, with a directory and a client port of its own.
     pub(crate) fn twin(&self) -> io::Result<Self> {
         let (directory, client) = (TempDir::with_prefix(self.program.name())?, free_port()?);
         let (program, arguments) = (self.program, self.arguments.clone());
-        let mut twin = Self { program, arguments, directory, client, child: None, disk: None };
+        let environment = self.environment.clone();
+        let mut twin = Self { program, arguments, environment, directory, client, child: None, disk: None };
         // Of a flag that is given twice, the last counts.
         let data = format!("--data-dir={}", twin.data().display());
         let [listen, advertise] = ["listen", "advertise"].map(|what| format!("--{what}-client-urls=http://{client}"));
         twin.add_flags(&[data.as_str(), listen.as_str(), advertise.as_str()]);
         Ok(twin)
+    }
+
+    /// A variable of the environment for the next start.
+    pub fn set_variable(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.environment.push((name, value.into()));
+    }
+
+    /// Another program of the same kind from the next start on, without its data.
+    ///
+    /// # Errors
+    /// When the data cannot be removed.
+    pub fn replace(&mut self, program: Program, flags: &[&str]) -> io::Result<()> {
+        let old = self.program.flags();
+        self.arguments.retain(|argument| !old.contains(&argument.as_str()));
+        self.program = program;
+        self.add_flags(program.flags());
+        self.add_flags(flags);
+        fs::remove_dir_all(self.data())
     }
 
     /// Flags for the next start.
@@ -166,7 +187,8 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let path = self.program.path();
         let mut command = self.disk.as_ref().map_or_else(|| Command::new(&path), |disk| disk.command(&path));
-        let child = command.args(&self.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        command.args(&self.arguments).envs(self.environment.iter().cloned());
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.child = Some(child);
         Ok(())
     }

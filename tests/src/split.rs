@@ -18,6 +18,9 @@ use crate::process::{Server, StartFailure, free_port};
 /// The secret of every cluster here.
 pub const TOKEN: &str = "--initial-cluster-token=secret of the split";
 
+/// Storage nodes of both engines.
+pub const MIXED: [Program; 3] = [Program::StoreNode, Program::StoreNodeOnDisk, Program::StoreNodeOnDisk];
+
 /// For everything a cluster does by itself; far more than it takes, except on an overloaded machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 const POLL_EVERY: Duration = Duration::from_millis(10);
@@ -33,17 +36,17 @@ pub struct Split {
 }
 
 impl Split {
-    /// Starts so many storage nodes with new data, and gateways, and waits until clients are served everywhere.
+    /// Starts storage nodes with new data, and so many gateways, and waits until clients are served everywhere.
     ///
     /// # Errors
     /// When they are not in time; with the tail of a log.
-    pub async fn start(storenodes: usize, gateways: usize) -> Result<Self, StartFailure> {
+    pub async fn start(programs: &[Program], gateways: usize) -> Result<Self, StartFailure> {
         let failed = |error: std::io::Error| StartFailure(error.to_string());
-        let peers = (0..storenodes).map(|_| free_port()).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let peers = programs.iter().map(|_| free_port()).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let named = |(index, peer): (usize, &SocketAddr)| format!("s{index}=http://{peer}");
         let list = peers.iter().enumerate().map(named).collect::<Vec<_>>().join(",");
-        let storenode = |(index, peer)| storenode(index, peer, &list).map_err(failed);
-        let storenodes = peers.iter().enumerate().map(storenode).collect::<Result<Vec<_>, _>>()?;
+        let storenode = |(index, program)| storenode(program, index, &peers[index], &list).map_err(failed);
+        let storenodes = programs.iter().copied().enumerate().map(storenode).collect::<Result<Vec<_>, _>>()?;
         let mut split = Self { storenodes, gateways: Vec::new(), peers };
         for storenode in &mut split.storenodes {
             storenode.spawn().map_err(failed)?;
@@ -124,9 +127,9 @@ impl Split {
     }
 }
 
-fn storenode(index: usize, peer: &SocketAddr, initial_cluster: &str) -> std::io::Result<Server> {
+fn storenode(program: Program, index: usize, peer: &SocketAddr, initial_cluster: &str) -> std::io::Result<Server> {
     let operations = free_port()?;
-    let arguments = vec![
+    let mut arguments = vec![
         format!("--name=s{index}"),
         format!("--listen-peer-urls=http://{peer}"),
         format!("--initial-advertise-peer-urls=http://{peer}"),
@@ -134,5 +137,6 @@ fn storenode(index: usize, peer: &SocketAddr, initial_cluster: &str) -> std::io:
         format!("--listen-metrics-urls=http://{operations}"),
         TOKEN.to_owned(),
     ];
-    Server::assemble(Program::StoreNode, operations, arguments)
+    arguments.extend(program.flags().iter().map(|&flag| flag.to_owned()));
+    Server::assemble(program, operations, arguments)
 }

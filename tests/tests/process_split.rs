@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proto::etcdserverpb::{
@@ -12,16 +11,12 @@ use proto::etcdserverpb::{
 use tests::binary::{Program, amount};
 use tests::client::Client;
 use tests::history::follow::{self, Follower};
-use tests::history::load::{self, Record};
-use tests::history::{Change, checker};
+use tests::history::load;
 use tests::http;
-use tests::keep_alive::KeepAlive;
 use tests::process::Server;
-use tests::split::{Split, TOKEN};
-use tokio::task::JoinSet;
+use tests::split::{MIXED, Split, TOKEN};
+use tests::traffic::Traffic;
 
-/// Acknowledged writes between two faults.
-const WRITES: usize = 300;
 /// A terminated process drains for a moment before it ends.
 const GRACE: Duration = Duration::from_secs(15);
 /// For a log line.
@@ -29,7 +24,7 @@ const SAID_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_gateway_serves_one_history() {
-    let split = Split::start(3, 2).await.unwrap();
+    let split = Split::start(&MIXED, 2).await.unwrap();
     let [first, second] = [split.client(0).await, split.client(1).await];
     let follower = Follower::start(&second, 2).await.unwrap();
     let lease = first.lease.clone().lease_grant(LeaseGrantRequest { ttl: 60, id: 0 }).await.unwrap().into_inner().id;
@@ -56,127 +51,76 @@ async fn every_gateway_serves_one_history() {
     assert_eq!(members.members.len(), 3);
 }
 
-/// Everything that goes on at both gateways while something happens to a process.
-struct Traffic {
-    record: Arc<Record>,
-    writers: Vec<JoinSet<()>>,
-    followers: Vec<Follower>,
-    kept: Vec<KeepAlive>,
-}
-
-impl Traffic {
-    /// At the gateways of these numbers.
-    async fn start(split: &Split, gateways: &[usize]) -> Self {
-        let record = Arc::new(Record::default());
-        let (mut writers, mut followers, mut kept) = (Vec::new(), Vec::new(), Vec::new());
-        for &gateway in gateways {
-            let client = split.client(gateway).await;
-            followers.push(Follower::start(&client, 2).await.unwrap());
-            kept.push(KeepAlive::start(&client).await.unwrap());
-            writers.push(load::start(split.gateways[gateway].client(), &record, gateway as u64));
-        }
-        Self { record, writers, followers, kept }
-    }
-
-    /// Waits for writes, and for every writer to be at work: each ends at its first error.
-    async fn goes_on(&mut self) {
-        let progress = tokio::time::timeout(Duration::from_secs(60), self.record.acknowledged(WRITES));
-        progress.await.expect("writes go on");
-        for writers in &mut self.writers {
-            assert!(writers.try_join_next().is_none(), "a writer was answered with an error");
-        }
-    }
-
-    /// Ends it, and judges what was told: nothing lost, nothing twice, every stream complete and in order.
-    async fn judge(self, client: &Client) {
-        self.record.stop();
-        for writers in self.writers {
-            writers.join_all().await;
-        }
-        // A write that was cut off may still be on its way; the last one is behind it.
-        let last = PutRequest { key: "last".into(), value: "last".into(), ..PutRequest::default() };
-        let end = client.kv.clone().put(last).await.unwrap().into_inner().header.unwrap().revision;
-        let mut histories: Vec<Vec<Change>> = Vec::new();
-        for follower in self.followers {
-            let mut changes = follower.finish(end).await.unwrap();
-            changes.retain(|change| change.revision < end);
-            histories.push(changes);
-        }
-        for history in &histories {
-            assert!(*history == histories[0], "two streams differ");
-            checker::check(&self.record.writes.lock(), history, end - 1).unwrap_or_else(|found| panic!("{found}"));
-        }
-        for kept in self.kept {
-            kept.finish().await.unwrap();
-        }
-    }
+/// Clients at the gateways of these numbers.
+async fn traffic(split: &Split, gateways: &[usize]) -> Traffic {
+    Traffic::start(gateways.iter().map(|&gateway| split.gateways[gateway].client())).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_leader_is_not_noticed() {
-    let mut split = Split::start(3, 2).await.unwrap();
-    let mut traffic = Traffic::start(&split, &[0, 1]).await;
+    let mut split = Split::start(&MIXED, 2).await.unwrap();
+    let mut traffic = traffic(&split, &[0, 1]).await;
     for _ in 0..amount(3, 20) {
-        traffic.goes_on().await;
+        traffic.goes_on().await.unwrap();
         let leader = split.leader(0).await.unwrap();
         split.storenodes[leader].kill();
-        traffic.goes_on().await;
+        traffic.goes_on().await.unwrap();
         split.storenodes[leader].restart().await.unwrap();
     }
-    traffic.goes_on().await;
-    traffic.judge(&split.client(1).await).await;
+    traffic.goes_on().await.unwrap();
+    traffic.judge(&split.client(1).await).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storage_nodes_that_are_restarted_in_turn_are_not_noticed() {
-    let mut split = Split::start(3, 2).await.unwrap();
-    let mut traffic = Traffic::start(&split, &[0, 1]).await;
+    let mut split = Split::start(&MIXED, 2).await.unwrap();
+    let mut traffic = traffic(&split, &[0, 1]).await;
     for round in 0..amount(1, 5) {
         for index in 0..3 {
-            traffic.goes_on().await;
+            traffic.goes_on().await.unwrap();
             let status = split.storenodes[index].terminate(GRACE).await.unwrap();
             assert!(status.success(), "round {round}, node {index}: {status}");
             split.storenodes[index].restart().await.unwrap();
         }
     }
-    traffic.goes_on().await;
-    traffic.judge(&split.client(0).await).await;
+    traffic.goes_on().await.unwrap();
+    traffic.judge(&split.client(0).await).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_gateway_is_not_noticed_at_the_others() {
-    let mut split = Split::start(3, 2).await.unwrap();
-    let mut traffic = Traffic::start(&split, &[1]).await;
+    let mut split = Split::start(&MIXED, 2).await.unwrap();
+    let mut traffic = traffic(&split, &[1]).await;
     for _ in 0..amount(2, 10) {
         let mut others = load::start(split.gateways[0].client(), &traffic.record, 7);
-        traffic.goes_on().await;
+        traffic.goes_on().await.unwrap();
         split.gateways[0].kill();
         while others.join_next().await.is_some() {}
-        traffic.goes_on().await;
+        traffic.goes_on().await.unwrap();
         split.gateways[0].restart().await.unwrap();
     }
-    traffic.judge(&split.client(0).await).await;
+    traffic.judge(&split.client(0).await).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_asked_to_end_drains() {
-    let mut split = Split::start(1, 2).await.unwrap();
-    let mut traffic = Traffic::start(&split, &[1]).await;
+    let mut split = Split::start(&[Program::StoreNode], 2).await.unwrap();
+    let mut traffic = traffic(&split, &[1]).await;
     let mut others = load::start(split.gateways[0].client(), &traffic.record, 7);
     let watch = Follower::start(&split.client(0).await, 2).await.unwrap();
-    traffic.goes_on().await;
+    traffic.goes_on().await.unwrap();
     let status = split.gateways[0].terminate(GRACE).await.unwrap();
     assert!(status.success(), "{status}");
     while others.join_next().await.is_some() {}
     let ended = watch.finish(i64::MAX).await.unwrap_err();
     assert!(ended.message().contains("the watch came to"), "{ended}");
-    traffic.goes_on().await;
-    traffic.judge(&split.client(1).await).await;
+    traffic.goes_on().await.unwrap();
+    traffic.judge(&split.client(1).await).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_starts_before_its_storage_nodes_and_survives_them() {
-    let mut split = Split::start(1, 1).await.unwrap();
+    let mut split = Split::start(&[Program::StoreNode], 1).await.unwrap();
     let health = |gateway: &Server| http::get(gateway.client(), "/health");
     split.storenodes[0].kill();
     let alone = split.gateway(TOKEN).unwrap();
@@ -195,7 +139,7 @@ async fn a_gateway_starts_before_its_storage_nodes_and_survives_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_are_refused_by_name() {
-    let split = Split::start(1, 0).await.unwrap();
+    let split = Split::start(&[Program::StoreNode], 0).await.unwrap();
     let stranger = split.gateway("--initial-cluster-token=guess").unwrap();
     let reason = "wrong cluster token: start all of a cluster with the same --initial-cluster-token";
     for log in [&stranger, &split.storenodes[0]] {
@@ -219,7 +163,7 @@ fn storenode(arguments: &[&str]) -> (bool, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_is_looked_at_drained_and_verified() {
-    let mut split = Split::start(3, 1).await.unwrap();
+    let mut split = Split::start(&MIXED, 1).await.unwrap();
     let leader = split.leader(0).await.unwrap();
     let endpoint = format!("--endpoint={}", split.peer_url(leader));
     let (answered, status) = storenode(&["status", &endpoint, TOKEN, "--output=json"]);

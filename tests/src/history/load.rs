@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use proto::etcdserverpb::{
@@ -34,6 +34,8 @@ pub struct Record {
     stopped: AtomicBool,
     numbers: AtomicUsize,
     acknowledged: AtomicUsize,
+    revision: AtomicI64,
+    stale: Mutex<Option<String>>,
     progress: Notify,
 }
 
@@ -55,8 +57,33 @@ impl Record {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
+    /// Whether everybody is to end.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// The highest revision that was acknowledged to anybody.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        self.revision.load(Ordering::SeqCst)
+    }
+
+    /// The first read that was too old.
+    #[must_use]
+    pub fn stale(&self) -> Option<String> {
+        self.stale.lock().clone()
+    }
+
+    pub(super) fn found(&self, stale: &str) {
+        self.stale.lock().get_or_insert_with(|| stale.to_owned());
+    }
+
     fn add(&self, changes: Vec<(String, Option<String>)>, fate: Fate) {
         self.writes.lock().push(Write { changes, fate });
+        if let Fate::At(revision) = fate {
+            self.revision.fetch_max(revision, Ordering::SeqCst);
+        }
         if fate != Fate::Unknown {
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
             self.progress.notify_waiters();
@@ -70,21 +97,43 @@ impl Record {
 
 /// Starts the writers; each ends at its first error, or once the record is stopped.
 #[must_use]
-pub fn start(address: SocketAddr, record: &Arc<Record>, seed: u64) -> JoinSet<()> {
+pub fn start(address: SocketAddr, record: &Arc<Record>, seed: u64) -> JoinSet<Result<(), Status>> {
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let (record, random) = (record.clone(), StdRng::seed_from_u64(seed * WRITERS + writer));
         writers.spawn(async move {
-            let Ok(client) = Client::connect(address).await else { return };
+            let connected = Client::connect(address).await;
+            let client = connected.map_err(|error| Status::unavailable(error.to_string()))?;
             let mut writer = Writer { client, random, record };
-            while !writer.record.stopped.load(Ordering::Relaxed) {
-                if writer.write().await.is_err() {
-                    return;
-                }
+            while !writer.record.is_stopped() {
+                writer.write().await?;
             }
+            Ok(())
         });
     }
     writers
+}
+
+/// One more write, of a key that no writer has.
+///
+/// # Errors
+/// The server's.
+pub async fn put(client: &Client, record: &Record) -> Result<(), Status> {
+    put_with(client, record, "one", 0).await
+}
+
+/// The same with a lease.
+///
+/// # Errors
+/// The server's.
+pub async fn put_with(client: &Client, record: &Record, key: &str, lease: i64) -> Result<(), Status> {
+    let value = record.unique();
+    let put = PutRequest { key: key.to_owned().into(), value: value.clone().into(), lease, ..PutRequest::default() };
+    let answer = client.kv.clone().put(put).await;
+    let header = answer.as_ref().ok().and_then(|answer| answer.get_ref().header.as_ref());
+    let fate = header.map_or(Fate::Unknown, |header| Fate::At(header.revision));
+    record.add(vec![(key.to_owned(), Some(value))], fate);
+    answer.map(drop)
 }
 
 struct Writer {
@@ -96,7 +145,7 @@ struct Writer {
 impl Writer {
     async fn write(&mut self) -> Result<(), Status> {
         match self.random.random_range(0..100) {
-            0..60 => self.put(0).await.map(drop),
+            0..60 => self.put(0).await,
             60..80 => self.txn().await,
             80..95 => self.delete().await,
             _ => self.lease().await,
@@ -107,15 +156,9 @@ impl Writer {
         format!("key {}", self.random.random_range(0..KEYS))
     }
 
-    async fn put(&mut self, lease: i64) -> Result<String, Status> {
-        let (key, value) = (self.key(), self.record.unique());
-        let request =
-            PutRequest { key: key.clone().into(), value: value.clone().into(), lease, ..PutRequest::default() };
-        let answer = self.client.kv.put(request).await;
-        let header = answer.as_ref().ok().and_then(|answer| answer.get_ref().header.as_ref());
-        let fate = header.map_or(Fate::Unknown, |header| Fate::At(header.revision));
-        self.record.add(vec![(key.clone(), Some(value))], fate);
-        answer.map(|_| key)
+    async fn put(&mut self, lease: i64) -> Result<(), Status> {
+        let key = self.key();
+        put_with(&self.client, &self.record, &key, lease).await
     }
 
     async fn txn(&mut self) -> Result<(), Status> {
@@ -152,7 +195,7 @@ impl Writer {
         let granted = self.client.lease.lease_grant(LeaseGrantRequest { ttl: TTL, id: 0 }).await?.into_inner();
         if self.random.random() {
             self.record.leases.lock().push(granted.id);
-            return self.put(granted.id).await.map(drop);
+            return self.put(granted.id).await;
         }
         self.put(granted.id).await?;
         self.client.lease.lease_revoke(LeaseRevokeRequest { id: granted.id }).await.map(drop)

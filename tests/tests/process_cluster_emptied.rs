@@ -1,0 +1,103 @@
+//! A follower that was away for many writes, and comes back with an empty disk and another engine: through a snapshot,
+//! while writes go on.
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use proto::etcdserverpb::{PutRequest, StatusRequest};
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
+use tests::binary::{Program, amount, etcd_stands_in};
+use tests::client::Client;
+use tests::cluster::{Cluster, MIXED};
+use tests::replicas;
+use tokio::task::JoinSet;
+
+const VALUE: usize = 16 << 10;
+const WRITERS: usize = 16;
+/// Small writes whose times are the measure.
+const PROBES: usize = 500;
+/// For a whole snapshot on a slow machine.
+const BACK_WITHIN: Duration = Duration::from_secs(120);
+const JOIN: &str = "--initial-cluster-state=existing";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_follower_comes_back_with_another_engine() {
+    if etcd_stands_in() {
+        return;
+    }
+    let megabytes = amount(50, 2_000);
+    let mut cluster = Cluster::start(&MIXED, &[]).await.unwrap();
+    let leader = cluster.leader().await.unwrap();
+    let client = cluster.client(leader).await.unwrap();
+    load(&client, 0, megabytes * 9 / 10).await;
+    let quiet = percentile(&client, || false).await;
+    for (round, follower) in [(leader + 1) % 3, (leader + 2) % 3].into_iter().enumerate() {
+        cluster.members[follower].kill();
+        load(&client, 1 + round, megabytes / 20).await;
+        let other = match cluster.members[follower].program() {
+            Program::MetaStore => Program::MetaStoreOnDisk,
+            _ => Program::MetaStore,
+        };
+        cluster.members[follower].replace(other, &[JOIN]).unwrap();
+        cluster.restart(follower).unwrap();
+        let begun = Instant::now();
+        let address = cluster.members[follower].client();
+        let needed = applied(cluster.members[leader].client()).await;
+        let back = tokio::spawn(async move {
+            while applied(address).await < needed {
+                assert!(begun.elapsed() < BACK_WITHIN, "it does not come back");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            begun.elapsed()
+        });
+        let busy = percentile(&client, || !back.is_finished()).await;
+        let took = back.await.unwrap();
+        let log = cluster.members[follower].log();
+        assert!(log.contains("installed a snapshot of the leader"), "{}", cluster.members[follower].log_tail());
+        eprintln!(
+            "{megabytes} MB to {other:?} in {took:?}; the leader's p99 of puts: {quiet:?} before, {busy:?} meanwhile"
+        );
+    }
+    replicas::are_equal(cluster).await.unwrap();
+}
+
+/// Values that do not compress, by some writers at once.
+async fn load(client: &Client, round: usize, megabytes: usize) {
+    let each = (megabytes << 20) / VALUE / WRITERS;
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let mut kv = client.kv.clone();
+        let mut random = StdRng::seed_from_u64((round * WRITERS + writer) as u64);
+        writers.spawn(async move {
+            for number in 0..each {
+                let mut value = vec![0; VALUE];
+                random.fill_bytes(&mut value);
+                let key = format!("{round}/{writer}/{number}").into();
+                kv.put(PutRequest { key, value: value.into(), ..PutRequest::default() }).await.unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+}
+
+/// What 99 of 100 small writes take at most, one after another, as long as something lasts and not too few.
+async fn percentile(client: &Client, lasts: impl Fn() -> bool) -> Duration {
+    let mut times = Vec::new();
+    while times.len() < PROBES || lasts() {
+        let put = PutRequest { key: "probe".into(), value: "probe".into(), ..PutRequest::default() };
+        let begun = Instant::now();
+        client.kv.clone().put(put).await.unwrap();
+        times.push(begun.elapsed());
+    }
+    times.sort_unstable();
+    times[times.len() * 99 / 100]
+}
+
+/// How far a member has come; nowhere, if it does not answer.
+async fn applied(address: SocketAddr) -> u64 {
+    let Ok(client) = Client::connect(address).await else { return 0 };
+    let status = client.maintenance.clone().status(StatusRequest::default()).await;
+    status.map_or(0, |status| status.into_inner().raft_applied_index)
+}

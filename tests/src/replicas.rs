@@ -12,9 +12,11 @@ use metastore::data_dir;
 use storenode::state::Reader;
 use storenode::verify::content::content;
 
-use crate::cluster::{Cluster, Settled};
+use crate::binary::etcd_stands_in;
+use crate::cluster::Cluster;
 use crate::process::Server;
 use crate::simulation::replicas::have_equal_records;
+use crate::split::Split;
 
 /// A leader without followers tries to hand over for a while before it ends.
 const END_WITHIN: Duration = Duration::from_secs(30);
@@ -24,24 +26,47 @@ const END_WITHIN: Duration = Duration::from_secs(30);
 /// # Errors
 /// The first record that differs, or why there is nothing to compare.
 pub async fn are_equal(mut cluster: Cluster) -> Result<(), String> {
+    if etcd_stands_in() {
+        return Ok(());
+    }
     let leader = cluster.leader().await.map_err(|failure| failure.0)?;
-    let Settled { applied, .. } = cluster.settle().await.map_err(|failure| failure.0)?;
-    // Followers first: nobody is left to elect another leader, so there are no entries beyond.
-    let followers = (0..cluster.members.len()).filter(|index| *index != leader);
+    let settled = cluster.settle().await.map_err(|failure| failure.0)?;
+    end(&mut cluster.members, leader).await?;
+    compare(&cluster.members, LogIndex(settled.applied))
+}
+
+/// The same for storage nodes apart.
+///
+/// # Errors
+/// As [`are_equal`].
+pub async fn of_split_are_equal(mut split: Split) -> Result<(), String> {
+    let leader = split.leader(0).await.map_err(|failure| failure.0)?;
+    split.gateways.iter_mut().for_each(Server::kill);
+    let applied = split.settle().await.map_err(|failure| failure.0)?;
+    end(&mut split.storenodes, leader).await?;
+    compare(&split.storenodes, LogIndex(applied))
+}
+
+/// Followers first: nobody is left to elect another leader, so hardly an entry comes after.
+async fn end(members: &mut [Server], leader: usize) -> Result<(), String> {
+    let followers = (0..members.len()).filter(|index| *index != leader);
     for index in followers.chain([leader]) {
-        let ended = cluster.members[index].terminate(END_WITHIN).await.map_err(|failure| failure.0)?;
+        let ended = members[index].terminate(END_WITHIN).await.map_err(|failure| failure.0)?;
         if !ended.success() {
-            return Err(format!("member {index} ended with {ended}: {}", cluster.members[index].log_tail()));
+            return Err(format!("member {index} ended with {ended}: {}", members[index].log_tail()));
         }
     }
-    let mut through = LogIndex(applied);
+    Ok(())
+}
+
+fn compare(members: &[Server], mut through: LogIndex) -> Result<(), String> {
     loop {
         let read = |(index, member): (usize, &Server)| {
             read(&member.data(), through).map_err(|reason| format!("member {index}: {reason}"))
         };
-        let readers = cluster.members.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+        let readers = members.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
         let furthest = readers.iter().map(|reader| reader.applied().0).max();
-        // Something may have come after all, and a store may hold it without the log.
+        // Something may have come after all, and a store may hold it already.
         match furthest.filter(|furthest| *furthest > through) {
             Some(furthest) => through = furthest,
             None => return all_equal(&readers),

@@ -6,10 +6,12 @@
 //! ```
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use metastore::identity;
 use proto::etcdserverpb::StatusRequest;
+use serde_json::Value;
 
 use crate::binary::Program;
 use crate::client::Client;
@@ -111,6 +113,34 @@ impl Split {
         let status = tokio::time::timeout(ANSWER_WITHIN, maintenance.status(StatusRequest::default())).await.ok()?;
         let leader = status.ok()?.into_inner().leader;
         (0..self.peers.len()).find(|index| self.member_id(*index) == leader)
+    }
+
+    /// Waits until all storage nodes have applied the same entries; the last of them.
+    ///
+    /// # Errors
+    /// When they do not in time.
+    pub async fn settle(&self) -> Result<u64, StartFailure> {
+        let deadline = Instant::now() + DEADLINE;
+        while Instant::now() < deadline {
+            if let Some(applied) = self.applied() {
+                return Ok(applied);
+            }
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+        Err(StartFailure("the storage nodes have not all applied the same in time".to_owned()))
+    }
+
+    /// What all storage nodes say that they have applied; `None` if they do not say the same.
+    fn applied(&self) -> Option<u64> {
+        let all: Vec<String> = (0..self.peers.len()).map(|index| self.peer_url(index)).collect();
+        let endpoint = format!("--endpoint={}", all.join(","));
+        let asked =
+            Command::new(Program::StoreNode.path()).args(["status", &endpoint, TOKEN, "--output=json"]).output();
+        let said = String::from_utf8(asked.ok()?.stdout).ok()?;
+        let applied = |line: &str| serde_json::from_str::<Value>(line).ok()?.get("applied")?.as_u64();
+        let applied = said.lines().map(applied).collect::<Option<Vec<u64>>>()?;
+        let equal = applied.len() == all.len() && applied.iter().all(|one| *one == applied[0]);
+        equal.then(|| applied[0])
     }
 
     /// The id of a storage node.

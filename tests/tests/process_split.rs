@@ -14,6 +14,7 @@ use tests::history::follow::{self, Follower};
 use tests::history::load;
 use tests::http;
 use tests::process::Server;
+use tests::replicas;
 use tests::split::{MIXED, Split, TOKEN};
 use tests::traffic::Traffic;
 
@@ -69,6 +70,7 @@ async fn a_killed_leader_is_not_noticed() {
     }
     traffic.goes_on().await.unwrap();
     traffic.judge(&split.client(1).await).await.unwrap();
+    replicas::of_split_are_equal(split).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,6 +87,7 @@ async fn storage_nodes_that_are_restarted_in_turn_are_not_noticed() {
     }
     traffic.goes_on().await.unwrap();
     traffic.judge(&split.client(0).await).await.unwrap();
+    replicas::of_split_are_equal(split).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,6 +103,7 @@ async fn a_killed_gateway_is_not_noticed_at_the_others() {
         split.gateways[0].restart().await.unwrap();
     }
     traffic.judge(&split.client(0).await).await.unwrap();
+    replicas::of_split_are_equal(split).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

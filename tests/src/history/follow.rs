@@ -12,7 +12,9 @@ use internal_proto::{Event, EventKind};
 use parking_lot::Mutex;
 use proto::etcdserverpb::watch_request::RequestUnion;
 use proto::etcdserverpb::{RangeRequest, WatchCreateRequest, WatchRequest, WatchResponse};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::Change;
@@ -41,9 +43,9 @@ pub async fn changes(client: &Client, from: i64, through: i64) -> Result<Vec<Cha
     if from > through {
         return Ok(changes);
     }
-    let mut responses = watch(client, from).await?;
+    let mut watch = watch(client, from).await?;
     while changes.last().is_none_or(|change: &Change| change.revision < through) {
-        changes.extend(next(&mut responses).await?);
+        changes.extend(next(&mut watch).await?);
     }
     Ok(changes)
 }
@@ -60,12 +62,12 @@ impl Follower {
     /// # Errors
     /// When there is no watch.
     pub async fn start(client: &Client, from: i64) -> Result<Self, Status> {
-        let mut responses = watch(client, from).await?;
+        let mut watch = watch(client, from).await?;
         let changes = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&changes);
         let task = tokio::spawn(async move {
             loop {
-                match next(&mut responses).await {
+                match next(&mut watch).await {
                     Ok(changes) => seen.lock().extend(changes),
                     Err(status) => return status,
                 }
@@ -102,7 +104,13 @@ impl Follower {
     }
 }
 
-async fn watch(client: &Client, from: i64) -> Result<Streaming<WatchResponse>, Status> {
+/// An open watch. With the requests, dropped, also the stream ends: its connection is free to close.
+struct Watch {
+    responses: Streaming<WatchResponse>,
+    _requests: mpsc::Sender<WatchRequest>,
+}
+
+async fn watch(client: &Client, from: i64) -> Result<Watch, Status> {
     let everything: bytes::Bytes = vec![0].into();
     let create = WatchCreateRequest {
         key: everything.clone(),
@@ -111,13 +119,14 @@ async fn watch(client: &Client, from: i64) -> Result<Streaming<WatchResponse>, S
         ..WatchCreateRequest::default()
     };
     let request = WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
-    // The request stream stays open, or the watch would end.
-    let requests = futures_util::StreamExt::chain(tokio_stream::once(request), tokio_stream::pending());
-    Ok(client.watch.clone().watch(requests).await?.into_inner())
+    let (requests, sent) = mpsc::channel(1);
+    requests.try_send(request).map_err(|error| Status::internal(error.to_string()))?;
+    let responses = client.watch.clone().watch(ReceiverStream::new(sent)).await?.into_inner();
+    Ok(Watch { responses, _requests: requests })
 }
 
-async fn next(responses: &mut Streaming<WatchResponse>) -> Result<Vec<Change>, Status> {
-    let response = responses.message().await?.ok_or_else(|| Status::aborted("the server ended the stream"))?;
+async fn next(watch: &mut Watch) -> Result<Vec<Change>, Status> {
+    let response = watch.responses.message().await?.ok_or_else(|| Status::aborted("the server ended the stream"))?;
     if response.canceled {
         return Err(Status::aborted(format!("the watch was canceled: {response:?}")));
     }

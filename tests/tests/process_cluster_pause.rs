@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use proto::etcdserverpb::{PutRequest, RangeRequest};
-use tests::binary::amount;
+use tests::binary::{amount, etcd_stands_in};
 use tests::client::Client;
 use tests::cluster::{Cluster, MIXED};
 use tests::history::{load, read};
@@ -28,6 +28,10 @@ fn range(serializable: bool) -> RangeRequest {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resumed_leader_serves_nothing_stale() {
+    // Clients of the others are answered with errors when etcd's leader stands still.
+    if etcd_stands_in() {
+        return;
+    }
     let cluster = Cluster::start(&MIXED, &[]).await.unwrap();
     let mut traffic = Traffic::start(cluster.members.iter().map(Server::client)).await.unwrap();
     for round in 0..amount(2, 10) {
@@ -77,19 +81,21 @@ async fn alone_refuses(behind: usize) {
     let (write, read, impatient, serializable) = tokio::join!(
         put(&client, None),
         get(&client, false, None),
-        put(&client, Some(DEADLINE)),
+        async { (put(&client, Some(DEADLINE)).await, begun.elapsed()) },
         get(&client, true, Some(DEADLINE)),
     );
     let took = begun.elapsed();
     serializable.unwrap();
-    for (refused, what) in [(write, "write"), (read, "read")] {
-        let status = refused.unwrap_err();
-        assert_eq!(status.code(), Code::Unavailable, "{what}: {status:?}");
-        assert!(status.message().starts_with("etcdserver: request timed out"), "{what}: {status:?}");
-    }
+    let (write, read) = (write.unwrap_err(), read.unwrap_err());
+    // What was on its way to a member that stood still may be in its log.
+    let words = ["etcdserver: request timed out", "etcdserver: request timed out, possibly due to connection lost"];
+    assert!(write.code() == Code::Unavailable && words.contains(&write.message()), "{write:?}");
+    assert_eq!((read.code(), read.message()), (Code::Unavailable, words[0]));
+    assert!(took < REFUSES_WITHIN, "{took:?}");
+    let (impatient, took) = impatient;
     let status = impatient.unwrap_err();
     assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{status:?}");
-    assert!(took < REFUSES_WITHIN, "{took:?}");
+    assert!(took < 2 * DEADLINE, "{took:?}");
     // It knows by now that it has nobody.
     let mut asked = Request::new(range(false));
     asked.metadata_mut().insert("hasleader", "true".parse().unwrap());

@@ -5,8 +5,8 @@
 //!                  └──────────compared──────────┘                 then compacted as far as it is allowed
 //! ```
 //!
-//! Invariant: what comes out depends on the entries alone, if engines and logs are as they should be: not on the engine,
-//! and not on how far its work in the background has come.
+//! Invariant: what comes out depends on the entries alone, if engines and logs are as they should be: not on the
+//! engine, and not on how far its work in the background has come.
 
 use std::path::Path;
 use std::sync::Arc;

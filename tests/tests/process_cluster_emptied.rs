@@ -27,7 +27,7 @@ async fn an_emptied_follower_comes_back_with_another_engine() {
     if etcd_stands_in() {
         return;
     }
-    let megabytes = amount(50, 2_000);
+    let megabytes = amount(50, 500);
     let mut cluster = Cluster::start(&MIXED, &[]).await.unwrap();
     let leader = cluster.leader().await.unwrap();
     let client = cluster.client(leader).await.unwrap();

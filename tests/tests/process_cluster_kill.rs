@@ -13,8 +13,6 @@ use tests::traffic::Traffic;
 /// Half of the failovers take at most this long, counted from the kill to the answer of a write sent after it. (A real
 /// etcd, killed in the same way: 1.2 s.)
 const MEDIAN_FAILOVER: Duration = Duration::from_millis(500);
-/// Fewer have no median worth the name.
-const ENOUGH: usize = 5;
 /// A terminated member drains for a moment before it ends.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -31,20 +29,24 @@ async fn back(cluster: &mut Cluster, member: usize, traffic: &mut Traffic) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_leader_is_replaced_at_once() {
-    kill_leaders(&MIXED, amount(5, 50)).await;
+    let mut failovers = Vec::new();
+    // A history that is read from its begin after each fault shall not grow for ever.
+    for _ in 0..amount(1, 5) {
+        failovers.extend(kill_leaders(&MIXED, amount(5, 10)).await);
+    }
+    failovers.sort_unstable();
+    eprintln!("from the kill to the next acknowledged write: {failovers:?}");
+    assert!(failovers[failovers.len() / 2] <= MEDIAN_FAILOVER, "{failovers:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_leader_is_replaced_at_once_in_memory() {
+async fn a_killed_leader_is_replaced_whatever_the_engine() {
     kill_leaders(&[Program::MetaStore; 3], amount(1, 10)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_leader_is_replaced_at_once_on_disk() {
     kill_leaders(&[Program::MetaStoreOnDisk; 3], amount(1, 10)).await;
 }
 
-async fn kill_leaders(programs: &[Program; 3], times: usize) {
+/// How long each failover took.
+async fn kill_leaders(programs: &[Program; 3], times: usize) -> Vec<Duration> {
     let mut cluster = Cluster::start(programs, &[]).await.unwrap();
     let mut traffic = traffic(&cluster).await;
     let mut failovers = Vec::new();
@@ -62,11 +64,8 @@ async fn kill_leaders(programs: &[Program; 3], times: usize) {
     }
     traffic.goes_on().await.unwrap();
     traffic.judge(&cluster.client(0).await.unwrap()).await.unwrap();
-    failovers.sort_unstable();
-    eprintln!("from the kill to the next acknowledged write: {failovers:?}");
-    let median = failovers[failovers.len() / 2];
-    assert!(failovers.len() < ENOUGH || median <= MEDIAN_FAILOVER, "{failovers:?}");
     replicas::are_equal(cluster).await.unwrap();
+    failovers
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,9 +87,15 @@ async fn a_terminated_leader_is_not_noticed_at_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_members_killed_at_once_lose_nothing() {
+    for _ in 0..amount(1, 4) {
+        kill_all(amount(2, 5)).await;
+    }
+}
+
+async fn kill_all(times: usize) {
     let mut cluster = Cluster::start(&MIXED, &[]).await.unwrap();
     let mut traffic = traffic(&cluster).await;
-    for round in 0..amount(2, 20) {
+    for round in 0..times {
         traffic.goes_on().await.unwrap_or_else(|reason| panic!("round {round}: {reason}"));
         cluster.members.iter_mut().for_each(Server::kill);
         for index in 0..3 {

@@ -18,12 +18,16 @@ pub async fn current(client: &Client, record: &Record) -> Result<i64, Status> {
     let request = RangeRequest { key: b"none".as_slice().into(), ..RangeRequest::default() };
     let answer = client.kv.clone().range(request).await?.into_inner();
     let read = answer.header.map_or(0, |header| header.revision);
-    if read < told {
-        let stale = format!("a read at revision {read} began when {told} was acknowledged");
-        record.found(&stale);
-        return Err(Status::data_loss(stale));
+    judge(record, read, told).map(|()| read)
+}
+
+fn judge(record: &Record, read: i64, told: i64) -> Result<(), Status> {
+    if read >= told {
+        return Ok(());
     }
-    Ok(read)
+    let stale = format!("a read at revision {read} began when {told} was acknowledged");
+    record.found(&stale);
+    Err(Status::data_loss(stale))
 }
 
 /// Reads until the record is stopped.
@@ -37,4 +41,20 @@ pub async fn run(address: SocketAddr, record: Arc<Record>) -> Result<(), Status>
         current(&client, &record).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_is_too_old_is_found_and_not_forgotten() {
+        let record = Record::default();
+        judge(&record, 5, 5).unwrap();
+        assert_eq!(record.stale(), None);
+        judge(&record, 4, 5).unwrap_err();
+        judge(&record, 9, 5).unwrap();
+        assert_eq!(record.stale().unwrap(), "a read at revision 4 began when 5 was acknowledged");
+    }
 }

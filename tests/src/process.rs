@@ -111,7 +111,7 @@ impl Server {
     /// where it holds data.
     pub(crate) fn assemble(program: Program, probed: SocketAddr, mut arguments: Vec<String>) -> io::Result<Self> {
         let directory = TempDir::with_prefix(program.name())?;
-        if program != Program::Gateway {
+        if program.keeps_data() {
             arguments.push(format!("--data-dir={}", directory.path().join("data").display()));
         }
         Ok(Self { program, arguments, directory, client: probed, disk: None, child: None })

@@ -12,6 +12,7 @@ pub mod history;
 pub mod http;
 pub mod keep_alive;
 pub mod oracle;
+mod ports;
 pub mod process;
 pub mod raw;
 pub mod requirement;

@@ -7,15 +7,14 @@ use tokio::net::UdpSocket;
 
 use crate::binary::Program;
 use crate::dns::{Answer, Code, MAX_DATAGRAM, Question};
-use crate::process::{Server, StartFailure, free_port};
+use crate::ports::free_port;
+use crate::process::{Server, StartFailure};
 
 /// The zone that it serves.
 pub const ZONE: &str = "test.";
 
 /// Longer than the plugin waits for a cluster, after which it answers SERVFAIL.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// A free port may be taken by someone else before the process binds it.
-const START_ATTEMPTS: usize = 3;
 /// How often a question is asked that is answered SERVFAIL.
 const ASKED_AT_MOST: usize = 20;
 
@@ -32,15 +31,9 @@ impl CoreDns {
     /// # Errors
     /// When it does not; with the tail of its log.
     pub async fn start(servers: &[SocketAddr]) -> Result<Self, StartFailure> {
-        let mut last = StartFailure(String::new());
-        for _ in 0..START_ATTEMPTS {
-            let mut coredns = Self::prepare(servers).map_err(|error| StartFailure(error.to_string()))?;
-            match coredns.process.restart().await {
-                Ok(()) => return Ok(coredns),
-                Err(failure) => last = failure,
-            }
-        }
-        Err(last)
+        let mut coredns = Self::prepare(servers).map_err(|error| StartFailure(error.to_string()))?;
+        coredns.process.restart().await?;
+        Ok(coredns)
     }
 
     fn prepare(servers: &[SocketAddr]) -> std::io::Result<Self> {

@@ -23,18 +23,21 @@ pub enum Program {
     Gateway,
     /// This repository's `metastore` with its data in RocksDB.
     MetaStoreOnDisk,
+    /// A DNS server that knows etcd, as published.
+    CoreDns,
 }
 
 impl Program {
     /// Where the program is.
     ///
     /// # Panics
-    /// When it does not exist; the message says how to get it. A test that can do without etcd asks
-    /// [`requirement::etcd`] first.
+    /// When it does not exist; the message says how to get it. A test that can do without etcd or CoreDNS asks
+    /// [`requirement::etcd`] or [`requirement::coredns`] first.
     #[must_use]
     pub fn path(self) -> PathBuf {
         match self {
             Self::Etcd => requirement::etcd().expect("the suite has asked for etcd before it starts one"),
+            Self::CoreDns => requirement::coredns().expect("the suite has asked for CoreDNS before it starts one"),
             Self::MetaStore | Self::MetaStoreOnDisk => product(),
             Self::StoreNode | Self::StoreNodeOnDisk => beside_product("storenode"),
             Self::Gateway => beside_product("gateway"),
@@ -51,6 +54,7 @@ impl Program {
             Self::StoreNodeOnDisk => "storenode-on-disk",
             Self::Gateway => "gateway",
             Self::MetaStoreOnDisk => "metastore-on-disk",
+            Self::CoreDns => "coredns",
         }
     }
 
@@ -58,11 +62,17 @@ impl Program {
     #[must_use]
     pub fn flags(self) -> &'static [&'static str] {
         match self {
-            Self::Etcd | Self::MetaStore | Self::StoreNode | Self::Gateway => &[],
+            Self::Etcd | Self::MetaStore | Self::StoreNode | Self::Gateway | Self::CoreDns => &[],
             // A real etcd has one engine.
             Self::MetaStoreOnDisk if etcd_stands_in() => &[],
             Self::MetaStoreOnDisk | Self::StoreNodeOnDisk => &["--storage=rocksdb"],
         }
+    }
+
+    /// Whether it takes `--data-dir`.
+    #[must_use]
+    pub const fn keeps_data(self) -> bool {
+        !matches!(self, Self::Gateway | Self::CoreDns)
     }
 }
 

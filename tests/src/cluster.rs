@@ -12,7 +12,8 @@ use tonic::Status;
 use crate::binary::Program;
 use crate::client::Client;
 use crate::network::Network;
-use crate::process::{Server, StartFailure, free_port};
+use crate::ports::free_port;
+use crate::process::{Server, StartFailure};
 
 /// Members of both engines.
 pub const MIXED: [Program; 3] = [Program::MetaStore, Program::MetaStoreOnDisk, Program::MetaStoreOnDisk];

@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::process::free_port;
+use crate::ports::free_port;
 
 /// What one read takes from a connection.
 const PIECE: usize = 64 << 10;

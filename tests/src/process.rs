@@ -9,7 +9,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use crate::binary::Program;
 use crate::http;
+use crate::ports::free_port;
 use crate::small_disk::SmallDisk;
 
 /// A start takes milliseconds; this long only on an overloaded machine.
@@ -113,7 +114,7 @@ impl Server {
     /// where it holds data.
     pub(crate) fn assemble(program: Program, probed: SocketAddr, mut arguments: Vec<String>) -> io::Result<Self> {
         let directory = TempDir::with_prefix(program.name())?;
-        if program != Program::Gateway {
+        if program.keeps_data() {
             arguments.push(format!("--data-dir={}", directory.path().join("data").display()));
         }
         Ok(Self { program, arguments, environment: Vec::new(), directory, client: probed, disk: None, child: None })
@@ -336,9 +337,4 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// A port that nobody has now.
-pub(crate) fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

@@ -16,4 +16,5 @@ pub mod requirement;
 pub mod simulation;
 pub mod small_disk;
 pub mod split;
+pub mod threads;
 pub mod watch_stress;

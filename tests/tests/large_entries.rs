@@ -47,11 +47,8 @@ fn delete_all() -> Operation {
 }
 
 fn fill(members: &Members, leader: usize) {
-    const AT_ONCE: u64 = 1_000;
-    let grant = Operation::LeaseGrant(LeaseGrantRequest { id: LEASE, ttl: 2 });
-    assert!(wait(members.write(leader, grant)).is_ok());
     for first in (0..KEYS).step_by(1_000) {
-        let success = (first..first + AT_ONCE).map(|number| TxnOperation::Put(put(number))).collect();
+        let success = (first..first + 1_000).map(|number| TxnOperation::Put(put(number))).collect();
         let txn = Operation::Txn(TxnRequest { success, ..TxnRequest::default() });
         assert!(wait(members.write(leader, txn)).is_ok());
     }
@@ -87,6 +84,8 @@ fn a_cluster_that_deletes_very_many_keys_keeps_its_leader() {
     let over = Arc::new(AtomicBool::new(false));
     fill(&members, leader);
     let believed = members.belief(leader);
+    let grant = Operation::LeaseGrant(LeaseGrantRequest { id: LEASE, ttl: 2 });
+    assert!(wait(members.write(leader, grant)).is_ok());
     let keepalives = {
         let (node, over) = (Arc::clone(&members.0[leader]), Arc::clone(&over));
         std::thread::spawn(move || runtime().block_on(keep_alive(node, over)))

@@ -26,7 +26,7 @@ use tests::threads::{Members, until, wait};
 
 /// Enough for several elections, were the raft threads to apply the entry.
 const KEYS: u64 = 300_000;
-const ELECTION: Duration = Duration::from_millis(500);
+const ELECTION: Duration = Duration::from_secs(1);
 const LEASE: LeaseId = LeaseId(7);
 
 fn put(number: u64) -> PutRequest {
@@ -46,14 +46,16 @@ fn delete_all() -> Operation {
     Operation::DeleteRange(DeleteRangeRequest { range, prev_kv: false })
 }
 
-fn fill(members: &Members, leader: usize) {
-    for first in (0..KEYS).step_by(1_000) {
+/// Puts so many keys, everywhere. Who leads in the end.
+fn fill(members: &Members, keys: u64) -> usize {
+    let mut leader = members.leader(&Operation::Put(PutRequest { key: kept(), ..put(0) }));
+    for first in (0..keys).step_by(1_000) {
         let success = (first..first + 1_000).map(|number| TxnOperation::Put(put(number))).collect();
-        let txn = Operation::Txn(TxnRequest { success, ..TxnRequest::default() });
-        assert!(wait(members.write(leader, txn)).is_ok());
+        leader = members.leader(&Operation::Txn(TxnRequest { success, ..TxnRequest::default() }));
     }
     let goal = members.0[leader].reader().applied();
     until(|| members.0.iter().all(|node| node.reader().applied() >= goal).then_some(()));
+    leader
 }
 
 /// Keeps a lease alive as a gateway does, until it is told that all is over. How often it was renewed.
@@ -79,10 +81,8 @@ async fn keep_alive(node: Arc<Node>, over: Arc<AtomicBool>) -> u64 {
 fn a_cluster_that_deletes_very_many_keys_keeps_its_leader() {
     let tuning = Tuning { segment_bytes: 16 << 20, ..Tuning::default() };
     let members = Members::start(ELECTION, tuning, PowerLoss::new);
-    let keep = PutRequest { key: kept(), ..put(0) };
-    let leader = members.leader(&Operation::Put(keep));
+    let leader = fill(&members, KEYS);
     let over = Arc::new(AtomicBool::new(false));
-    fill(&members, leader);
     let believed = members.belief(leader);
     let grant = Operation::LeaseGrant(LeaseGrantRequest { id: LEASE, ttl: 2 });
     assert!(wait(members.write(leader, grant)).is_ok());
@@ -110,7 +110,7 @@ fn a_cluster_that_deletes_very_many_keys_keeps_its_leader() {
     let took = start.elapsed();
     eprintln!("deleting {KEYS} keys took {took:?}; {reads} reads beside it, the longest {longest:?}");
     assert!(matches!(answer.unwrap().response, Response::DeleteRange(delete) if delete.deleted == KEYS));
-    assert!(reads > 0 && longest < ELECTION, "reads waited for it: {longest:?}");
+    assert!(reads > 0 && longest < took / 5, "reads waited for it: {longest:?}");
     let goal = members.0[leader].reader().applied();
     until(|| members.0.iter().all(|node| node.reader().applied() >= goal).then_some(()));
     for index in 0..members.0.len() {
@@ -124,8 +124,7 @@ fn a_cluster_that_deletes_very_many_keys_keeps_its_leader() {
 #[test]
 fn a_node_that_stops_answers_for_the_entry_that_is_away() {
     let members = Members::start(ELECTION, Tuning::default(), PowerLoss::new);
-    let leader = members.leader(&Operation::Put(put(0)));
-    fill(&members, leader);
+    let leader = fill(&members, KEYS / 6);
     let deletion = members.write(leader, delete_all());
     until(|| (members.0[leader].status().committed > members.0[leader].status().applied).then_some(()));
     members.0[leader].stop();

@@ -72,7 +72,7 @@ impl Cluster {
         let most = random.random_range(0..8);
         let log = |seed| if most % 2 == 1 { LogPlace::Deferred(Delay { seed, least: 0, most }) } else { tuning.log };
         // Independently, in every other one entries are away for some passes, as large ones are.
-        let away = SmallRng::seed_from_u64(seed ^ 0xa9).random_range(0..8);
+        let away = SmallRng::seed_from_u64(seed ^ 0xa9).random_range(0..4);
         let apply = |seed| match away % 2 {
             1 => ApplyPlace::Deferred(Delay { seed, least: 0, most: away }),
             _ => tuning.apply,

@@ -92,7 +92,7 @@ fn a_cluster_that_deletes_very_many_keys_keeps_its_leader() {
     };
     let start = Instant::now();
     let mut deletion = members.write(leader, delete_all());
-    let (mut reads, mut longest) = (0, Duration::ZERO);
+    let (mut reads, mut longest, mut longest_barrier) = (0, Duration::ZERO, Duration::ZERO);
     let answer = loop {
         if let Some(answer) = deletion.poll() {
             break answer;
@@ -105,12 +105,15 @@ fn a_cluster_that_deletes_very_many_keys_keeps_its_leader() {
             longest = longest.max(begun.elapsed());
             reads += 1;
         }
+        let begun = Instant::now();
         assert!(wait(Pending::new(members.0[leader].barrier())).is_ok(), "nobody confirms the leader");
+        longest_barrier = longest_barrier.max(begun.elapsed());
     };
     let took = start.elapsed();
-    eprintln!("deleting {KEYS} keys took {took:?}; {reads} reads beside it, the longest {longest:?}");
+    eprintln!("deleting {KEYS} keys took {took:?}; {reads} reads beside it; longest: {longest:?}, {longest_barrier:?}");
     assert!(matches!(answer.unwrap().response, Response::DeleteRange(delete) if delete.deleted == KEYS));
     assert!(reads > 0 && longest < took / 5, "reads waited for it: {longest:?}");
+    assert!(longest_barrier < took / 5, "the raft threads stood still: {longest_barrier:?}");
     let goal = members.0[leader].reader().applied();
     until(|| members.0.iter().all(|node| node.reader().applied() >= goal).then_some(()));
     for index in 0..members.0.len() {

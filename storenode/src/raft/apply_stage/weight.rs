@@ -8,7 +8,7 @@
 //!
 //! Invariant: never too little by more than what the entry's own commands add.
 
-use internal_proto::{Command, KeyRange, Operation, RangeRequest, TxnOperation, TxnRequest};
+use internal_proto::{Command, Operation, RangeRequest, TxnOperation, TxnRequest};
 
 use crate::state::{Input, Reader};
 
@@ -52,12 +52,10 @@ fn step(reader: &Reader, operation: &TxnOperation) -> u64 {
 
 /// Sorting and filtering look at every key; a count looks at the counted index, a page at its own keys.
 fn read(reader: &Reader, range: &RangeRequest) -> u64 {
-    let all = |range: &KeyRange| reader.at_most(range);
-    let page = u64::try_from(range.limit).ok().filter(|&limit| limit > 0);
     let whole = range.sort.is_some() || range.filter != internal_proto::RevisionFilter::default();
-    match page {
+    match range.limit {
         _ if range.count_only => 1,
-        Some(page) if !whole => page.min(all(&range.range)),
-        _ => all(&range.range),
+        limit if limit > 0 && !whole => limit.min(reader.at_most(&range.range)),
+        _ => reader.at_most(&range.range),
     }
 }

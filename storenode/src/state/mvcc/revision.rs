@@ -22,8 +22,8 @@ use super::overlay::Overlay;
 use crate::engine::loading::after;
 use crate::engine::{CHUNK, ChangeId, Engine, Version};
 
-/// With at most so many revisions since, and not many changes in them, the touched keys are looked up in `Change`. Small
-/// in tests, so that they cross it.
+/// With at most so many revisions since, and not many changes in them, the touched keys are looked up in `Change`.
+/// Small in tests, so that they cross it.
 const RECENT: i64 = if cfg!(test) { 4 } else { 1_000 };
 
 /// The keys at one revision, with what the entry being applied laid over them.

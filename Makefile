@@ -46,7 +46,7 @@ lint: ## formatting, compiler and clippy warnings
 reset: ## delete the data of `make run`, after asking
 	@scripts/reset.sh
 
-oracle: ## build the real etcd and its load tool that tests and comparison measure against (needs Go)
+oracle: ## build the real etcd, its load tool and a CoreDNS that tests and comparison use (needs Go)
 	@scripts/oracle.sh
 
 compare: ## the same load on a real etcd and on metastore, side by side

@@ -40,7 +40,7 @@ export ROCKSDB_LIB_DIR="${ROCKSDB_LIB_DIR:-$cache/rocksdb-$rocksdb_version-$rock
 # The version that a go.mod of tests/oracle pins, without the leading v:
 # pinned etcd go.etcd.io/etcd/server/v3
 pinned() {
-    awk -v module="$2" '$1 == module { sub(/^v/, "", $2); print $2; exit }' "tests/oracle/$1/go.mod"
+    awk -v module="$2" '{ sub(/^require /, "") } $1 == module { sub(/^v/, "", $2); print $2; exit }' "tests/oracle/$1/go.mod"
 }
 
 die() {

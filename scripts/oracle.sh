@@ -1,12 +1,13 @@
 #!/bin/sh
-# Builds the real etcd, etcdctl, etcdutl and etcd's load tool from the Go module proxy, in the versions that
-# tests/oracle/*/go.mod pin, into a cache that all checkouts share. Quick when they are there.
+# Builds the real etcd, etcdctl, etcdutl, etcd's load tool and a CoreDNS from the Go module proxy, in the versions
+# that tests/oracle/*/go.mod pin, into a cache that all checkouts share. Quick when they are there.
 
 # shellcheck source=scripts/environment.sh
 . "$(dirname "$0")/environment.sh"
 
 etcd="$cache/oracle/etcd-$(pinned etcd go.etcd.io/etcd/server/v3)"
 benchmark="$cache/oracle/benchmark-$(pinned benchmark go.etcd.io/etcd/v3)"
+coredns="$cache/oracle/coredns-$(pinned coredns github.com/coredns/coredns)"
 
 # build directory program package: in tests/oracle/$pin. Named only once complete, so that a half-built
 # program is never taken for one.
@@ -31,3 +32,5 @@ build "$etcd" etcdctl go.etcd.io/etcd/etcdctl/v3
 build "$etcd" etcdutl go.etcd.io/etcd/etcdutl/v3
 pin=benchmark
 build "$benchmark" benchmark go.etcd.io/etcd/v3/tools/benchmark
+pin=coredns
+build "$coredns" coredns .

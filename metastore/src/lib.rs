@@ -26,6 +26,7 @@ pub mod identity;
 pub mod listeners;
 mod log_line;
 pub mod logging;
+mod lost_disk;
 mod nearest;
 pub mod options;
 mod port_holder;

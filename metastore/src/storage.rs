@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::StartError;
 use crate::config::Myself;
+use crate::lost_disk;
 
 /// A member serves once it is published, or after this long without a leader: then it says so to clients, and still
 /// answers what needs none (etcd's rule).
@@ -50,12 +51,19 @@ impl Storage {
     /// # Errors
     /// What keeps the node from starting.
     pub(crate) async fn start(
-        config: Config,
+        mut config: Config,
         who: &Myself,
         store_urls: Vec<String>,
         sockets: Sockets,
         registry: Registry,
     ) -> Result<Self, StartError> {
+        if !config.joins && lost_disk::is_known_to_others(&config, &who.token).await {
+            tracing::warn!(
+                "this member's data is gone, while others of its cluster know it: it copies everything from them, and \
+                 neither votes nor acknowledges before that"
+            );
+            config.joins = true;
+        }
         let introduction = Introduction::new(who.member_id, who.cluster_id, &who.token);
         let peers = Arc::new(Peers::new(introduction, &who.first_members));
         let node = start_node(config.clone(), Arc::clone(&peers), registry).await?;

@@ -21,18 +21,21 @@ pub enum Program {
     Gateway,
     /// The same with its data in RocksDB.
     MetaStoreOnDisk,
+    /// A DNS server that knows etcd, as published.
+    CoreDns,
 }
 
 impl Program {
     /// Where the program is.
     ///
     /// # Panics
-    /// When it does not exist; the message says how to get it. A test that can do without etcd asks
-    /// [`requirement::etcd`] first.
+    /// When it does not exist; the message says how to get it. A test that can do without etcd or CoreDNS asks
+    /// [`requirement::etcd`] or [`requirement::coredns`] first.
     #[must_use]
     pub fn path(self) -> PathBuf {
         match self {
             Self::Etcd => requirement::etcd().expect("the suite has asked for etcd before it starts one"),
+            Self::CoreDns => requirement::coredns().expect("the suite has asked for CoreDNS before it starts one"),
             Self::MetaStore | Self::MetaStoreOnDisk => product(),
             Self::StoreNode | Self::Gateway => beside_product(self.name()),
         }
@@ -47,6 +50,7 @@ impl Program {
             Self::StoreNode => "storenode",
             Self::Gateway => "gateway",
             Self::MetaStoreOnDisk => "metastore-on-disk",
+            Self::CoreDns => "coredns",
         }
     }
 
@@ -54,9 +58,15 @@ impl Program {
     #[must_use]
     pub const fn flags(self) -> &'static [&'static str] {
         match self {
-            Self::Etcd | Self::MetaStore | Self::StoreNode | Self::Gateway => &[],
+            Self::Etcd | Self::MetaStore | Self::StoreNode | Self::Gateway | Self::CoreDns => &[],
             Self::MetaStoreOnDisk => &["--storage=rocksdb"],
         }
+    }
+
+    /// Whether it takes `--data-dir`.
+    #[must_use]
+    pub const fn keeps_data(self) -> bool {
+        !matches!(self, Self::Gateway | Self::CoreDns)
     }
 }
 

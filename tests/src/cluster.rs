@@ -10,7 +10,8 @@ use tonic::Status;
 
 use crate::binary::Program;
 use crate::client::Client;
-use crate::process::{Server, StartFailure, free_port};
+use crate::ports::free_port;
+use crate::process::{Server, StartFailure};
 
 /// For everything a cluster does by itself; far more than it takes, except on an overloaded machine.
 const DEADLINE: Duration = Duration::from_secs(60);

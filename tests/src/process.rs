@@ -8,7 +8,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::binary::Program;
 use crate::http;
+use crate::ports::free_port;
 use crate::small_disk::SmallDisk;
 
 /// A start takes milliseconds; this long only on an overloaded machine.
@@ -111,7 +112,7 @@ impl Server {
     /// where it holds data.
     pub(crate) fn assemble(program: Program, probed: SocketAddr, mut arguments: Vec<String>) -> io::Result<Self> {
         let directory = TempDir::with_prefix(program.name())?;
-        if program != Program::Gateway {
+        if program.keeps_data() {
             arguments.push(format!("--data-dir={}", directory.path().join("data").display()));
         }
         Ok(Self { program, arguments, directory, client: probed, disk: None, child: None })
@@ -314,9 +315,4 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// A port that nobody has now.
-pub(crate) fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 /// The pins of the oracle, so that the version is written in one place.
 const ETCD_PIN: &str = include_str!("../oracle/etcd/go.mod");
 const BENCHMARK_PIN: &str = include_str!("../oracle/benchmark/go.mod");
+const COREDNS_PIN: &str = include_str!("../oracle/coredns/go.mod");
 
 /// A real etcd of the pinned version, or that of `METASTORE_ETCD_BIN`.
 pub fn etcd() -> Option<PathBuf> {
@@ -37,6 +38,12 @@ pub fn etcdutl() -> Option<PathBuf> {
 pub fn benchmark() -> Option<PathBuf> {
     let version = pinned(BENCHMARK_PIN, "go.etcd.io/etcd/v3");
     oracle("METASTORE_BENCHMARK_BIN", "benchmark", version, "benchmark")
+}
+
+/// A CoreDNS with the etcd plugin, or that of `METASTORE_COREDNS_BIN`.
+pub fn coredns() -> Option<PathBuf> {
+    let version = pinned(COREDNS_PIN, "github.com/coredns/coredns");
+    oracle("METASTORE_COREDNS_BIN", "coredns", version, "coredns")
 }
 
 /// The version of the etcd whose behaviour is the judge, without a leading `v`.
@@ -109,7 +116,8 @@ fn existing(path: PathBuf, reason: &str, enable: &str) -> Option<PathBuf> {
 fn pinned(go_mod: &'static str, module: &str) -> &'static str {
     go_mod
         .lines()
-        .filter_map(|line| line.trim().strip_prefix(module)?.strip_prefix(" v"))
+        .map(|line| line.trim().trim_start_matches("require "))
+        .filter_map(|line| line.strip_prefix(module)?.strip_prefix(" v"))
         .find_map(|rest| rest.split_whitespace().next())
         .unwrap_or("")
 }
@@ -122,6 +130,7 @@ mod tests {
     fn the_pins_name_the_judge() {
         assert_eq!(etcd_version(), "3.7.3");
         assert_eq!(pinned(BENCHMARK_PIN, "go.etcd.io/etcd/v3"), "3.6.8");
+        assert_eq!(pinned(COREDNS_PIN, "github.com/coredns/coredns"), "1.15.0");
         assert_eq!(pinned(ETCD_PIN, "go.etcd.io/nothing"), "");
     }
 }

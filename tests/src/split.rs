@@ -13,7 +13,8 @@ use proto::etcdserverpb::StatusRequest;
 
 use crate::binary::Program;
 use crate::client::Client;
-use crate::process::{Server, StartFailure, free_port};
+use crate::ports::free_port;
+use crate::process::{Server, StartFailure};
 
 /// The secret of every cluster here.
 pub const TOKEN: &str = "--initial-cluster-token=secret of the split";

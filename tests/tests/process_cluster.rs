@@ -98,6 +98,27 @@ async fn all_members_restart_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_lost_its_disk_joins_again_by_itself() {
+    let mut cluster = Cluster::start(Program::MetaStore, 3, &[]).await.unwrap();
+    let leader = cluster.leader().await.unwrap();
+    let mut written = put_many(&cluster, leader, 0).await;
+    cluster.agree().await.unwrap();
+    cluster.members[leader].kill();
+    std::fs::remove_dir_all(cluster.members[leader].data()).unwrap();
+    let next = cluster.leader().await.unwrap();
+    written += put_many(&cluster, next, 1).await;
+    cluster.restart(leader).unwrap();
+    assert_eq!(cluster.agree().await.unwrap(), written);
+    let log = cluster.members[leader].log();
+    assert!(log.contains("this member's data is gone") && log.contains("installed a snapshot"), "{log}");
+    // From now on it counts as before: without the other follower it is needed for every write.
+    let other = (0..3).find(|&index| index != leader && index != next).unwrap();
+    cluster.members[other].kill();
+    let led = cluster.leader().await.unwrap();
+    put_many(&cluster, led, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_refused_with_one_line_on_both_sides() {
     const REASON: &str = "wrong cluster token";
     let cluster = Cluster::start(Program::MetaStore, 3, &[]).await.unwrap();

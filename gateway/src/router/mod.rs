@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use internal_proto::{Answer, Error, LogIndex, Request, Route};
 
-pub use connection::Introduction;
+pub use connection::{Introduction, greet};
 pub use floor::Floor;
 pub use membership::follow_members;
 pub use nodes::Nodes;

@@ -225,6 +225,19 @@ fn describe(message: &Message) -> String {
     format!("{} → {}: {}{reject}{entries}\n", message.from, message.to, kind.trim_start_matches("Msg"))
 }
 
+impl Script {
+    /// Has a leader hold a snapshot of what it has applied ready.
+    fn hold(&mut self, id: u64, follower: MemberId) -> Result<String, Box<dyn Error>> {
+        let members = membership::first((1..=self.nodes.len() as u64).map(MemberId));
+        let node = self.node(id);
+        let mut metadata = SnapshotMetadata { index: node.applied.0, ..SnapshotMetadata::default() };
+        let entry = node.entries.iter().find(|entry| entry.index == metadata.index);
+        metadata.term = entry.ok_or("the last entry applied is not durable")?.term;
+        metadata.set_conf_state(members);
+        Ok(self.step(id, Input::Hold(Some((follower, metadata)))))
+    }
+}
+
 impl Runner for Script {
     type Command = Command;
 
@@ -275,16 +288,7 @@ impl Runner for Script {
             }
             "heal" => self.partitioned = None,
             "lose" => self.lose(next()?.parse()?),
-            "hold" => {
-                let (id, follower) = (next()?.parse()?, MemberId(next()?.parse()?));
-                let members = membership::first((1..=self.nodes.len() as u64).map(MemberId));
-                let node = self.node(id);
-                let mut metadata = SnapshotMetadata { index: node.applied.0, ..SnapshotMetadata::default() };
-                let entry = node.entries.iter().find(|entry| entry.index == metadata.index);
-                metadata.term = entry.ok_or("the last entry applied is not durable")?.term;
-                metadata.set_conf_state(members);
-                output = self.step(id, Input::Hold(Some((follower, metadata))));
-            }
+            "hold" => output = self.hold(next()?.parse()?, MemberId(next()?.parse()?))?,
             "arrived" => {
                 let (id, follower) = (next()?.parse()?, MemberId(next()?.parse()?));
                 output = self.step(id, Input::SnapshotEnded(follower, SnapshotStatus::Finish));

@@ -160,9 +160,10 @@ impl ClusterRun {
         self.end_faults()?;
         while !self.agrees() {
             if self.cluster.now() > TROUBLE + RECOVERY {
-                let positions = (0..self.cluster.size()).map(|at| Some(self.cluster.node(at)?.reader().applied()));
-                let positions: Vec<_> = positions.collect();
-                return Err(format!("without faults the cluster does not agree in time: applied {positions:?}"));
+                let (now, cluster) = (self.cluster.now(), &self.cluster);
+                let applied = |at| cluster.node(at).map(|node| node.reader().applied());
+                let members: Vec<_> = (0..cluster.size()).map(|at| (applied(at), cluster.belief(at))).collect();
+                return Err(format!("without faults the cluster does not agree by {now:?}: {members:?}"));
             }
             self.step(false)?;
         }

@@ -126,7 +126,11 @@ impl Machine {
     /// Why the node can do no more.
     pub fn pass(&mut self) -> Result<(), String> {
         match &mut self.running {
-            Some((_, passes)) => passes.pass().map_err(|error| error.to_string()),
+            Some((_, passes)) => {
+                passes.pass().map_err(|error| error.to_string())?;
+                // Work aside may have met it, and would be tried again for ever.
+                if self.disk.is_off() { Err("the power is off".to_owned()) } else { Ok(()) }
+            }
             None => Ok(()),
         }
     }

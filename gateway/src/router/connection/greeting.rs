@@ -15,7 +15,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Why there is no answer: nobody listens, or the node refuses this gateway.
-pub(in crate::router) async fn greet(url: &str, introduction: &Introduction) -> Result<Greeting, Status> {
+pub async fn greet(url: &str, introduction: &Introduction) -> Result<Greeting, Status> {
     let endpoint =
         Endpoint::from_shared(url.to_owned()).map_err(|error| Status::invalid_argument(error.to_string()))?;
     let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_WITHIN).connect_lazy();

@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
-pub(super) use greeting::greet;
+pub use greeting::greet;
 use lane::{Asked, Lane};
 
 /// A node that does not accept by then is not there; on one machine or in one data center it takes a millisecond.

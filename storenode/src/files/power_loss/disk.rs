@@ -237,6 +237,10 @@ impl Disk {
         self.restart();
     }
 
+    pub(super) const fn is_off(&self) -> bool {
+        !self.powered
+    }
+
     pub(super) fn restart(&mut self) {
         self.boot += 1;
         self.powered = true;

@@ -74,6 +74,12 @@ impl PowerLoss {
         self.disk.lock().faults.operations_until_cut = Some(operations);
     }
 
+    /// Whether a cut has come and every call fails.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.disk.lock().is_off()
+    }
+
     /// How many changing operations (writes, syncs, creations, renames, removals) there have been.
     pub fn operations(&self) -> u64 {
         self.disk.lock().operations

@@ -1,4 +1,4 @@
-//! A follower's part: pieces become a staged file, the file another engine, and raft decides whether it takes its place.
+//! A follower's part: pieces become a staged file, the file another engine; raft decides whether it takes its place.
 //!
 //! ```text
 //!  pieces ─► Receiver ─► staged ─► loaded ─► MsgSnapshot ─┬► the log begins after it, durable ─► install

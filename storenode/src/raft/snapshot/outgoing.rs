@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use internal_proto::{Barrier, Error, LogIndex, MemberId};
+use internal_proto::{Barrier, Error, LogIndex, MemberId, Term};
 use raft::SnapshotStatus;
 use raft::eraftpb::{Message, SnapshotMetadata};
 use tokio::sync::oneshot;
@@ -42,6 +42,8 @@ const TICKS_TO_GO_ON: u32 = 1_000;
 #[derive(Default)]
 pub(super) struct Outgoing {
     state: State,
+    /// In which this began.
+    term: Term,
     /// Snapshots taken so far.
     taken: u64,
 }
@@ -130,13 +132,15 @@ impl Member {
         if self.role.leads && free {
             let (respond, round) = oneshot::channel();
             self.barriers.wait(respond);
+            outgoing.term = self.role.term;
             outgoing.state = State::Confirming { to, round };
         }
     }
 
     /// A tick passes.
     pub(in crate::raft) fn move_snapshot(&mut self) -> Result<(), Fatal> {
-        if !self.role.leads {
+        // Who has led before, and lost and won an election since the last tick, has another raft to serve.
+        if !self.role.leads || self.snapshots.outgoing.term != self.role.term {
             return self.let_go();
         }
         let state = std::mem::take(&mut self.snapshots.outgoing.state);
@@ -290,7 +294,7 @@ impl Member {
         self.step(Input::SnapshotEnded(to, status))
     }
 
-    /// Others lead, and give snapshots.
+    /// This leader's term is over.
     fn let_go(&mut self) -> Result<(), Fatal> {
         match std::mem::take(&mut self.snapshots.outgoing.state) {
             State::Idle => Ok(()),

@@ -181,11 +181,6 @@ impl ClusterRun {
             }
             self.lose_power(index, MAX_OFF);
         }
-        for index in 0..self.cluster.size() {
-            if self.cluster.node(index).is_some() && self.cluster.machines[index].is_without_power() {
-                self.lose_power(index, MAX_OFF);
-            }
-        }
         if may_start {
             self.interrupt_elections()?;
         }

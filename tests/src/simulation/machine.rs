@@ -107,13 +107,6 @@ impl Machine {
         names.is_ok_and(|names| names.iter().any(|name| name.ends_with(".staged")))
     }
 
-    /// Whether the power went in the middle of an operation. A node that could do without it has not noticed.
-    #[must_use]
-    pub fn is_without_power(&self) -> bool {
-        let looked = self.disk.list(&self.log_dir());
-        looked.is_err_and(|error| error.to_string().contains("the power is off"))
-    }
-
     /// The node, if it runs.
     #[must_use]
     pub fn node(&self) -> Option<&Node> {

@@ -17,6 +17,7 @@ pub mod verify;
 pub mod watch;
 
 pub use node::{Node, Passes, StartError, Surroundings, Tuning};
+pub use raft::apply_stage::ApplyPlace;
 pub use raft::log_stage::{Delay, LogPlace};
 pub use raft::snapshot::SnapshotPace;
 pub use raft::transport::{Introduction, NoPeers, PeerMessage, Peers, Recipient, Transport};

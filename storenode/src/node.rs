@@ -19,6 +19,7 @@ use crate::files::Files;
 use crate::leader::lease_expiry::Lessor;
 use crate::log::{Identity, SEGMENT_BYTES};
 use crate::metrics::Metrics;
+use crate::raft::apply_stage::ApplyPlace;
 use crate::raft::driver::Driver;
 use crate::raft::forward;
 use crate::raft::inbox::{Inbox, Notice, StageEvent};
@@ -62,6 +63,8 @@ pub struct Tuning {
     pub election_ticks: Option<usize>,
     /// Where the log is written and synced.
     pub log: LogPlace,
+    /// Where entries are applied.
+    pub apply: ApplyPlace,
     /// How fast snapshots travel between members.
     pub snapshots: SnapshotPace,
 }
@@ -73,6 +76,7 @@ impl Default for Tuning {
             bytes_between_checkpoints: LOG_BYTES_BETWEEN_CHECKPOINTS,
             election_ticks: None,
             log: LogPlace::Auto,
+            apply: ApplyPlace::Auto,
             snapshots: SnapshotPace::default(),
         }
     }
@@ -118,7 +122,8 @@ impl Node {
         tuning: Tuning,
     ) -> Result<(Self, Passes), StartError> {
         let log = if tuning.log == LogPlace::Auto { LogPlace::Inline } else { tuning.log };
-        let tuning = Tuning { log, ..tuning };
+        let apply = if tuning.apply == ApplyPlace::Auto { ApplyPlace::Inline } else { tuning.apply };
+        let tuning = Tuning { log, apply, ..tuning };
         let (node, mut driver) = Self::assemble(config, surroundings, registry, tuning, Threads::Inline)?;
         driver.begin().map_err(start_error)?;
         Ok((node, Passes(driver)))
@@ -174,6 +179,7 @@ impl Node {
             clock: Arc::clone(&clock),
             pace: pace(config),
             log_place: tuning.log,
+            apply_place: tuning.apply,
             snapshots: Snapshots::new(storages, tuning.snapshots),
         };
         let driver = parts.assemble();

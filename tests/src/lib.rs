@@ -21,6 +21,7 @@ pub mod requirement;
 pub mod simulation;
 pub mod small_disk;
 pub mod split;
+pub mod threads;
 pub mod traffic;
 pub mod wall_clock;
 pub mod watch_stress;

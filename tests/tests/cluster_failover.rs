@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use internal_proto::{Error, LeaseId, MemberId, Operation, PutLease, PutRequest, PutValue};
-use storenode::{LogPlace, Recipient as _};
+use storenode::{ApplyPlace, LogPlace, Recipient as _};
 use tests::simulation::cluster::{Cluster, LONG_LOGS};
 use tests::simulation::machine::PendingWrite;
 use tests::simulation::network::Quality;
@@ -20,7 +20,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// A cluster that has a leader; its place. Disks take no time.
 fn led_on_quick_disks(seed: u64, size: u64) -> (Cluster, usize) {
     let mut cluster = Cluster::new(seed, size, Quality::GOOD, LONG_LOGS);
-    cluster.machines.iter_mut().for_each(|machine| machine.tuning.log = LogPlace::Inline);
+    for machine in &mut cluster.machines {
+        (machine.tuning.log, machine.tuning.apply) = (LogPlace::Inline, ApplyPlace::Inline);
+    }
     led(cluster)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use internal_proto::{LeaseId, Operation, PutLease, PutRequest, PutValue};
-use storenode::{Delay, LogPlace};
+use storenode::{ApplyPlace, Delay, LogPlace};
 use tests::simulation::cluster::{Cluster, LONG_LOGS};
 use tests::simulation::network::Quality;
 use tests::simulation::pending::runtime;
@@ -30,7 +30,9 @@ struct Work {
 impl Work {
     fn start(change: impl Fn(&mut Cluster)) -> Self {
         let mut cluster = Cluster::new(1, 3, Quality::GOOD, LONG_LOGS);
-        cluster.machines.iter_mut().for_each(|machine| machine.tuning.log = LogPlace::Inline);
+        for machine in &mut cluster.machines {
+            (machine.tuning.log, machine.tuning.apply) = (LogPlace::Inline, ApplyPlace::Inline);
+        }
         change(&mut cluster);
         (0..3).for_each(|index| cluster.start(index).unwrap());
         let mut work = Self { cluster, puts: 0 };

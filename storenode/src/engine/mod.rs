@@ -9,9 +9,11 @@
 //!  views, hub, checkpoints ◄── owned copies, in chunks ── reads
 //! ```
 //!
-//! Invariants: a batch is visible whole or not at all to each single read; nothing a read returns refers into the
-//! engine; a read takes a limit, so no lock is held for longer than one chunk. A read or write that fails has no result
-//! that every node would reach alike, so there is no error to return: the engine panics, and that stops the node.
+//! Invariants: a batch of up to [`CHUNK`] versions is visible whole or not at all to each single read; a larger one may
+//! become visible in parts, in its order, the new position with the first of them and small records with the last;
+//! nothing a read returns refers into the engine; reads take a limit and writes have parts, so no lock is held for
+//! longer than one chunk. A read or write that fails has no result that every node would reach alike, so there is no
+//! error to return: the engine panics, and that stops the node.
 
 pub mod checkpoint;
 pub mod keys;
@@ -126,7 +128,7 @@ pub struct Sizes {
 
 /// A place for records. See the module for what every implementation keeps.
 pub trait Engine: Send + Sync {
-    /// Performs the batch, whole.
+    /// Performs the batch, whole once it returns.
     fn write(&self, batch: &Batch);
 
     /// The position last written; the default of a new engine.

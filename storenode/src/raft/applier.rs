@@ -1,11 +1,13 @@
-//! The apply stage: committed entries become state, events and answers, in that order.
+//! What the raft thread does before and after an entry is applied: who waits for it, and what follows from it.
 //!
 //! ```text
-//!  entry ─► State::apply (one engine write) ─► lessor ─► watch hub ─► applied index ─► responders
+//!  entry ─► begin ─► apply stage: state, lessor, watch hub ─► finish ─► applied index ─► responders
+//!                    at home, or away for a while: everything here goes on meanwhile
 //! ```
 //!
 //! Invariants: a caller is answered only after its entry is applied and its events are with the hub, so a client that
-//! has its answer finds the write in every read and every new watch.
+//! has its answer finds the write in every read and every new watch. While an entry is away no lease or session is
+//! declared over: what would keep it alive may wait for that entry.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,19 +17,18 @@ use internal_proto::{
 };
 use parking_lot::Mutex;
 
+use super::apply_stage::{ApplyStage, Done, Returned, Task};
 use super::core::Role;
 use super::proposals::{Proposals, Waiter};
 use super::shared::Shared;
 use crate::leader::lease_expiry::Lessor;
 use crate::leader::session_expiry::SessionExpiry;
-use crate::state::{Applied, Input, LeaseChange, Outcome, Reader, State};
-use crate::watch::Hub;
+use crate::state::{Input, Outcome, Reader, State};
 
-/// State, and all that learns of its changes.
+/// The apply stage, and all that the raft thread keeps about it.
 pub(crate) struct Applier {
-    state: State,
+    stage: ApplyStage,
     reader: Reader,
-    hub: Arc<Hub>,
     lessor: Arc<Mutex<Lessor>>,
     sessions: SessionExpiry,
     shared: Arc<Shared>,
@@ -39,19 +40,17 @@ pub(crate) struct Applier {
 }
 
 impl Applier {
-    /// A stage over a recovered state.
+    /// Nobody waits yet. `reader` reads the state of the stage.
     pub(crate) fn new(
-        state: State,
-        hub: Arc<Hub>,
+        stage: ApplyStage,
+        reader: Reader,
         lessor: Arc<Mutex<Lessor>>,
         shared: Arc<Shared>,
         grace: Duration,
     ) -> Self {
-        let reader = state.reader();
         Self {
-            state,
+            stage,
             reader,
-            hub,
             lessor,
             sessions: SessionExpiry::default(),
             shared,
@@ -66,34 +65,47 @@ impl Applier {
         self.proposals.insert(index, term, waiters);
     }
 
-    /// Applies one entry. Returns the revision to compact to, if the entry moved it.
-    pub(crate) fn apply(
-        &mut self,
-        index: LogIndex,
-        term: Term,
-        input: Input,
-        role: Role,
-        now: Instant,
-    ) -> Option<Revision> {
-        self.sessions.note(&input, now);
-        let applied = self.state.apply(index, term, input);
-        self.keep_deadlines(&applied, term, role, now);
-        self.keep_sessions(&applied, term, role, now);
-        let stamp = self.stamp(term);
-        self.hub.publish(stamp, &applied.changes, applied.compacted);
+    /// Whether an entry is being applied elsewhere.
+    pub(crate) const fn is_away(&self) -> bool {
+        self.stage.is_away()
+    }
+
+    /// Applies the next entry, or has it applied: then what becomes of it comes later.
+    pub(crate) fn begin(&mut self, task: Task, now: Instant) -> Option<Done> {
+        self.sessions.note(&task.input, now);
+        self.stage.begin(task)
+    }
+
+    /// A pass begins. In a simulation: what has come back by now.
+    pub(crate) fn pass(&mut self) -> Option<Done> {
+        self.stage.pass()
+    }
+
+    /// What a thread has come back with.
+    pub(crate) fn welcome(&mut self, returned: Returned) -> Done {
+        self.stage.welcome(returned)
+    }
+
+    /// Waits for what is away. From here on nothing goes away.
+    pub(crate) fn come_home(&mut self) {
+        self.stage.come_home();
+    }
+
+    /// Draws the consequences of an applied entry. Returns the revision to compact to, if the entry moved it.
+    pub(crate) fn finish(&mut self, done: Done, role: Role, now: Instant) -> Option<Revision> {
+        let Done { index, term, outcomes, compacted, stamp, .. } = done;
+        self.keep_deadlines(&outcomes, term, role, now);
         self.shared.set_applied(index);
         if let Some(waiters) = self.proposals.take(index, term) {
-            self.answer(waiters, applied.outcomes, stamp);
+            self.answer(waiters, outcomes, stamp);
         }
-        applied.compacted
+        compacted
     }
 
     /// Goes on with the state of another member's snapshot.
     pub(crate) fn install(&mut self, state: State) {
-        self.state.replace(state);
-        let (index, term) = self.reader.applied();
-        self.hub.leap(self.stamp(term), self.reader.compacted());
-        self.shared.set_applied(index);
+        self.stage.install(state);
+        self.shared.set_applied(self.reader.applied().0);
     }
 
     /// Answers who waited for history to go.
@@ -175,39 +187,24 @@ impl Applier {
         leases.into_iter().map(|(id, lease)| (id, lease.ttl, lease.remaining)).collect()
     }
 
-    fn keep_deadlines(&self, applied: &Applied, term: Term, role: Role, now: Instant) {
-        let first_of_term = role.leads && term == role.term;
-        if applied.leases.is_empty() && !first_of_term {
-            return;
-        }
-        let mut lessor = self.lessor.lock();
-        if first_of_term && !lessor.is_active() {
-            lessor.promote(self.leases(), now, self.grace);
-            return;
-        }
-        for change in &applied.leases {
-            match *change {
-                LeaseChange::Granted { id, ttl } => lessor.granted(id, ttl, now),
-                LeaseChange::Revoked { id } => lessor.revoked(id),
-                LeaseChange::Checkpointed { .. } => {}
+    /// Begins to decide about leases and sessions with the first entry of this leader's term.
+    fn keep_deadlines(&mut self, outcomes: &[Outcome], term: Term, role: Role, now: Instant) {
+        let leads = role.leads && term == role.term;
+        if leads {
+            let mut lessor = self.lessor.lock();
+            if !lessor.is_active() {
+                lessor.promote(self.leases(), now, self.grace);
             }
         }
-    }
-
-    fn keep_sessions(&mut self, applied: &Applied, term: Term, role: Role, now: Instant) {
-        if role.leads && term == role.term && !self.sessions.is_active() {
+        if leads && !self.sessions.is_active() {
             self.sessions.promote(self.reader.sessions(), now);
             return;
         }
-        for outcome in &applied.outcomes {
+        for outcome in outcomes {
             if let Ok(Response::SessionOpened(id)) = outcome.result {
                 self.sessions.used(id, now);
             }
         }
-    }
-
-    fn stamp(&self, term: Term) -> Stamp {
-        Stamp { member: self.shared.member(), revision: self.reader.revision(), term, auth: self.reader.auth() }
     }
 
     fn answer(&mut self, waiters: Vec<Option<Waiter>>, outcomes: Vec<Outcome>, stamp: Stamp) {

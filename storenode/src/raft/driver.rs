@@ -62,9 +62,9 @@ impl Driver {
         }
     }
 
-    /// Answers what is queued: the log is inline from here on, so that every pass completes what it begins.
+    /// Answers what is queued: the stages are inline from here on, so that every pass completes what it begins.
     fn finish(&mut self) -> Result<(), Fatal> {
-        self.member.take_log_home();
+        self.member.come_home();
         loop {
             let takes_all = self.member.wants_writes() == Writes::Take;
             self.pass()?;

@@ -8,6 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use raft::eraftpb::Message;
 use tokio::sync::oneshot;
 
+use super::apply_stage::Returned;
 use super::barriers::{BarrierResponder, MAX_WAITING};
 use super::log_stage::LogEvent;
 use super::snapshot::{Ahead, Loaded, Transfer};
@@ -76,6 +77,8 @@ pub(crate) enum StageEvent {
     SnapshotLoaded(Result<Box<Loaded>, StorageError>),
     /// What became of tasks of the log.
     Log(LogEvent),
+    /// An entry was applied on a thread.
+    Applied(Returned),
 }
 
 /// Whether the driver has use for writes: those that it cannot propose yet wait here, where they are counted.

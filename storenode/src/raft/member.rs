@@ -86,7 +86,7 @@ impl Member {
     /// Tells all who wait that nothing more will come.
     pub(crate) fn end(&mut self, error: Error) {
         self.shared.set_sole_leader(false);
-        self.log.come_home();
+        self.come_home();
         for (_, respond) in self.waiting.drain(..) {
             respond.into_iter().for_each(|respond| respond.send(Err(Error::Stopped)));
         }
@@ -122,8 +122,11 @@ impl Member {
     /// Begins a pass.
     pub(crate) fn begin_pass(&mut self) -> Result<(), Fatal> {
         self.pass_ends = (self.clock)() + self.pace.bearable;
-        match self.log.pass()? {
-            Some(done) => self.take_done(done),
+        if let Some(done) = self.log.pass()? {
+            self.take_done(done)?;
+        }
+        match self.applier.pass() {
+            Some(done) => self.take_applied(done),
             None => Ok(()),
         }
     }
@@ -135,12 +138,12 @@ impl Member {
 
     /// Whether there is work that waits for nothing but the next pass.
     pub(crate) fn has_backlog(&self) -> bool {
-        !self.unapplied.is_empty() || (!self.waiting.is_empty() && !self.log.is_busy())
+        self.may_apply() && (!self.unapplied.is_empty() || (!self.waiting.is_empty() && !self.log.is_busy()))
     }
 
     /// Whether nothing is left to do until something arrives.
     pub(crate) fn is_settled(&self) -> bool {
-        self.unapplied.is_empty() && self.waiting.is_empty() && !self.log.is_busy()
+        self.unapplied.is_empty() && self.waiting.is_empty() && !self.log.is_busy() && !self.applier.is_away()
     }
 
     /// Takes in what has arrived.
@@ -194,9 +197,11 @@ impl Member {
         Ok(!self.unapplied.is_too_long() && self.log.admits(bytes)?)
     }
 
-    /// What the log has done by now, while it has a thread: all of it, once it has come home.
-    pub(crate) fn take_log_home(&mut self) {
+    /// Waits for what the stages have under way elsewhere: what they report is in the inbox, and from here on they are
+    /// inline.
+    pub(crate) fn come_home(&mut self) {
         self.log.come_home();
+        self.applier.come_home();
     }
 
     pub(super) fn step(&mut self, input: Input) -> Result<(), Fatal> {
@@ -329,10 +334,12 @@ impl Member {
     fn keep_house(&mut self) -> Result<(), Fatal> {
         self.log.flush();
         self.background.keep_spare(&mut self.log);
-        self.background.keep_compacting();
-        let log_bytes = self.log.bytes_since_checkpoint();
-        if self.background.wants_checkpoint(log_bytes, self.log.is_disk_full()) {
-            self.background.checkpoint(self.applier.reader(), log_bytes);
+        if !self.applier.is_away() {
+            self.background.keep_compacting();
+            let log_bytes = self.log.bytes_since_checkpoint();
+            if self.background.wants_checkpoint(log_bytes, self.log.is_disk_full()) {
+                self.background.checkpoint(self.applier.reader(), log_bytes);
+            }
         }
         self.perform()
     }
@@ -352,12 +359,15 @@ impl Member {
             StageEvent::Log(LogEvent::Done(done)) => return self.take_done(done),
             StageEvent::Log(LogEvent::Failed(error)) => return Err(error.into()),
             StageEvent::Log(LogEvent::Panicked(panic)) => std::panic::resume_unwind(panic),
+            StageEvent::Applied(returned) => return self.welcome(returned),
             StageEvent::SnapshotRead(ahead) => self.snapshot_read(*ahead)?,
             StageEvent::SnapshotWritten(outcome) => self.snapshot_written(outcome),
             StageEvent::SnapshotLoaded(outcome) => self.snapshot_loaded(outcome)?,
             StageEvent::Compacted => {
                 self.background.compacted();
-                self.applier.compacted_through(self.applier.reader().compaction_done_through());
+                if !self.applier.is_away() {
+                    self.applier.compacted_through(self.applier.reader().compaction_done_through());
+                }
             }
         }
         self.perform()

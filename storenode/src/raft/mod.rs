@@ -5,7 +5,7 @@
 //!  writes ──►│ inbox ─► proposals ─► core (raft, pure) ─► Log ─► log stage (fdatasync)   │
 //!  barriers ►│             ▲           │  ▲                        │ Logged              │
 //!            │             │           │  └────────────────────────┘                     │
-//!  answers ◄─│─────────────┴── applier ◄─ Apply ─► state, watch hub, lessor              │
+//!  answers ◄─│─────────────┴── applier ◄─ Apply ─► apply stage: state, lessor, watch hub │
 //!            └───────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -13,6 +13,7 @@
 //! runs inline or on a thread of its own behind the same interface.
 
 mod applier;
+pub(crate) mod apply_stage;
 pub(crate) mod barriers;
 pub(crate) mod core;
 pub(crate) mod driver;
@@ -49,6 +50,7 @@ use crate::leader::lease_expiry::Lessor;
 use crate::metrics::Metrics;
 use crate::watch::Hub;
 use applier::Applier;
+use apply_stage::{ApplyPlace, ApplyStage, ApplyWork};
 use barriers::Barriers;
 use core::Role;
 use driver::Driver;
@@ -72,6 +74,7 @@ pub(crate) struct Parts {
     pub(crate) pace: Pace,
     pub(crate) clock: Clock,
     pub(crate) log_place: LogPlace,
+    pub(crate) apply_place: ApplyPlace,
     pub(crate) snapshots: Snapshots,
 }
 
@@ -81,10 +84,15 @@ impl Parts {
         let recovery::Started { log, state, core, .. } = self.started;
         let (pace, shared) = (self.pace, self.shared);
         let work = LogWork::new(log, Arc::clone(&self.clock));
+        let log = LogStage::new(work, self.log_place, Arc::clone(&self.inbox));
+        let reader = state.reader();
+        let (lessor, clock) = (Arc::clone(&self.lessor), Arc::clone(&self.clock));
+        let work = ApplyWork::new(shared.member(), state, self.hub, lessor, clock);
+        let stage = ApplyStage::new(work, self.apply_place, Arc::clone(&self.inbox));
         let member = Member {
             core,
-            log: LogStage::new(work, self.log_place, Arc::clone(&self.inbox)),
-            applier: Applier::new(state, self.hub, self.lessor, Arc::clone(&shared), pace.election),
+            log,
+            applier: Applier::new(stage, reader, self.lessor, Arc::clone(&shared), pace.election),
             shared,
             background: self.background,
             transport: self.transport,

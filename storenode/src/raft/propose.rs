@@ -90,7 +90,7 @@ impl Member {
         if !self.role.leads {
             return Ok(Verdict::Refuse(not_leader(self.role)));
         }
-        if !self.unapplied.is_empty() {
+        if !self.unapplied.is_empty() || self.applier.is_away() {
             return Ok(Verdict::Wait);
         }
         let frees_space =
@@ -120,9 +120,10 @@ impl Member {
         }
     }
 
-    /// Proposes the end of leases and sessions whose time is over, unless earlier ones still wait.
+    /// Proposes the end of leases and sessions whose time is over, unless earlier ones still wait, or what would keep
+    /// them alive.
     pub(super) fn end_expired(&mut self, now: Instant) -> Result<(), Fatal> {
-        if !self.waiting.is_empty() {
+        if !self.waiting.is_empty() || self.applier.is_away() {
             return Ok(());
         }
         let leases = self.applier.expired(now).into_iter().map(Operation::LeaseRevoke);

@@ -2,17 +2,26 @@
 //!
 //! ```text
 //!  Apply ─► unapplied ─► this pass: one entry, and more while it has not taken long ─► Applied
-//!               └──────► the next pass, after what has arrived meanwhile
+//!               ├──────► the next pass, after what has arrived meanwhile
+//!               └──────► when the large entry that is away has come back, or a snapshot is installed
 //! ```
 //!
-//! Invariants: entries are applied in the order of the log; an entry is applied whole.
+//! Invariants: entries are applied in the order of the log; an entry is applied whole. While one is away
+//! - ticks, messages, the log, barriers, hand-overs and role changes go on: they need nothing that is away;
+//! - nothing is proposed: nobody could be answered, and what waits gathers in fewer entries;
+//! - nothing waits for the state's locks: no checkpoint or snapshot is begun, no compaction looked after;
+//! - a snapshot that has come waits before raft is asked about it, and once raft has taken it nothing is applied
+//!   before it is installed;
+//! - a node that stops waits for the entry, so that its callers are answered.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use internal_proto::{LogIndex, Term};
 use raft::eraftpb;
 
 use super::applier::decode;
+use super::apply_stage::{Done, Returned, Task};
 use super::core::{Input, Output};
 use super::fatal::Fatal;
 use super::member::Member;
@@ -63,11 +72,17 @@ impl Member {
         self.perform_from(outputs)
     }
 
-    /// Applies what is committed, at least one entry, until the pass has taken long enough.
+    /// Whether the state is here, and will not be another one soon.
+    pub(super) const fn may_apply(&self) -> bool {
+        !self.applier.is_away() && !self.snapshots.is_install_due()
+    }
+
+    /// Applies what is committed, at least one entry, until the pass has taken long enough or an entry goes away.
     pub(super) fn apply(&mut self, follow_up: &mut Vec<Output>) -> Result<(), Fatal> {
         let mut last = None;
         let mut now = (self.clock)();
         while (last.is_none() || now < self.pass_ends)
+            && self.may_apply()
             && let Some(entry) = self.unapplied.pop_front()
         {
             let (index, term) = (LogIndex(entry.index), Term(entry.term));
@@ -75,17 +90,49 @@ impl Member {
                 eraftpb::EntryType::EntryNormal => decode(entry.data)?,
                 _ => self.change_members(&entry)?,
             };
-            if self.applier.apply(index, term, input, self.role, now).is_some() {
-                self.background.compact();
-            }
+            let Some(done) = self.applier.begin(Task { index, term, input }, now) else { break };
+            self.finish(done, now);
             last = Some(index);
             now = (self.clock)();
         }
         if let Some(last) = last {
-            self.metrics.applied(last, self.applier.pending());
-            self.core.step(Input::Applied(last), follow_up);
+            self.note_applied(last, follow_up);
         }
         Ok(())
+    }
+
+    /// A thread has come back with an entry applied.
+    pub(super) fn welcome(&mut self, returned: Returned) -> Result<(), Fatal> {
+        let done = self.applier.welcome(returned);
+        self.take_applied(done)
+    }
+
+    /// Takes up what had to wait while an entry was away.
+    pub(super) fn take_applied(&mut self, done: Done) -> Result<(), Fatal> {
+        let now = (self.clock)();
+        let (index, away) = (done.index, done.away);
+        self.finish(done, now);
+        if away > self.pace.election {
+            tracing::info!(%index, ?away, "a large entry is applied");
+            // Keepalives and numbered writes waited as long.
+            self.applier.restart_deadlines(now);
+        }
+        self.applier.compacted_through(self.applier.reader().compaction_done_through());
+        let mut outputs = Vec::new();
+        self.note_applied(index, &mut outputs);
+        self.perform_from(outputs)?;
+        self.offer_snapshot()
+    }
+
+    fn finish(&mut self, done: Done, now: Instant) {
+        if self.applier.finish(done, self.role, now).is_some() {
+            self.background.compact();
+        }
+    }
+
+    fn note_applied(&mut self, last: LogIndex, follow_up: &mut Vec<Output>) {
+        self.metrics.applied(last, self.applier.pending());
+        self.core.step(Input::Applied(last), follow_up);
     }
 
     fn change_members(&mut self, entry: &eraftpb::Entry) -> Result<state::Input, Fatal> {

@@ -113,6 +113,29 @@ impl Reader {
         })
     }
 
+    /// At least as many keys as a range has now, and hardly more than there are: what reading or deleting it takes.
+    pub(crate) fn at_most(&self, range: &KeyRange) -> u64 {
+        self.current.load().counts.read().at_most(range)
+    }
+
+    /// How many keys are attached to a lease; once `enough` are found, the rest is not looked for.
+    pub(crate) fn attached(&self, id: LeaseId, enough: u64) -> u64 {
+        /// Most leases have few keys.
+        const FEW: usize = 16;
+        let shared = self.current.load();
+        let (mut last, mut limit, mut found) = (SmallKey::LeaseKey(id, Bytes::new()), FEW, 0);
+        loop {
+            let mut chunk = shared.engine.scan_small(SmallKind::LeaseKey, Some(&last), limit);
+            chunk.retain(|(key, _)| matches!(key, SmallKey::LeaseKey(of, _) if *of == id));
+            found += chunk.len() as u64;
+            match chunk.pop() {
+                Some((key, _)) if chunk.len() + 1 == limit && found < enough => last = key,
+                _ => return found,
+            }
+            limit = CHUNK;
+        }
+    }
+
     /// The members, by id.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {

@@ -18,7 +18,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::mvcc::compaction::Compaction;
 use super::mvcc::count::Counts;
-use crate::engine::{Batch, Engine, Position};
+use crate::engine::{Batch, CHUNK, Engine, Position};
 
 pub(super) struct Shared {
     pub(super) engine: Arc<dyn Engine>,
@@ -57,11 +57,18 @@ impl Shared {
     /// Writes one entry's effects and makes them visible.
     pub(super) fn write(&self, mut batch: Batch, position: Position) {
         let _publishing = self.publishing.lock();
-        // Held during the write, so that nobody counts with groups that are ahead of the engine.
-        let mut counts = self.counts.write();
-        batch.counts = counts.follow(&*self.engine, &batch.versions, position.revision);
-        self.engine.write(&batch);
-        drop(counts);
+        if batch.versions.len() <= CHUNK {
+            // Held during the write, so that nobody counts with groups that are ahead of the engine.
+            let mut counts = self.counts.write();
+            batch.counts = counts.follow(&*self.engine, &batch.versions, position.revision);
+            self.engine.write(&batch);
+        } else {
+            // A long write: until it is done the groups as they were count for their revision.
+            let mut counts = self.counts.read().clone();
+            batch.counts = counts.follow(&*self.engine, &batch.versions, position.revision);
+            self.engine.write(&batch);
+            *self.counts.write() = counts;
+        }
         self.head.lock().position = position;
     }
 

@@ -28,6 +28,11 @@ impl Recent {
     }
 
     pub(super) fn push(&mut self, changes: &Changes) {
+        if exceeds(changes, MAX_BYTES) {
+            // It would take the place of all others and not stay either: not even copied, as it may be huge.
+            *self = Self::new(changes.revision);
+            return;
+        }
         self.bytes += size(changes);
         self.revisions.push_back(changes.clone());
         while self.revisions.len() > MAX_REVISIONS || self.bytes > MAX_BYTES {
@@ -46,6 +51,15 @@ impl Recent {
 
 fn size(changes: &Changes) -> usize {
     changes.events.iter().map(event_bytes).sum()
+}
+
+/// Whether changes weigh more than a bound, without looking at all of them.
+fn exceeds(changes: &Changes, bound: usize) -> bool {
+    let mut bytes = 0;
+    changes.events.iter().any(|event| {
+        bytes += event_bytes(event);
+        bytes > bound
+    })
 }
 
 /// What an event weighs in the bounds.

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng, SeedableRng};
-use storenode::{Delay, LogPlace, Node, Recipient as _, SnapshotPace, Tuning};
+use storenode::{ApplyPlace, Delay, LogPlace, Node, Recipient as _, SnapshotPace, Tuning};
 
 use super::machine::Machine;
 use super::network::{Network, Quality, Way};
@@ -27,6 +27,7 @@ pub const LONG_LOGS: Tuning = Tuning {
     bytes_between_checkpoints: u64::MAX,
     election_ticks: None,
     log: LogPlace::Inline,
+    apply: ApplyPlace::Inline,
     snapshots: SnapshotPace { chunk_bytes: 1 << 10, bytes_per_second: 1 << 20 },
 };
 /// Logs keep a few seconds' work, and a snapshot takes as long: in many pieces, so that faults meet it everywhere.
@@ -70,8 +71,14 @@ impl Cluster {
         // In every other cluster logs are done some passes later, as on threads of their own.
         let most = random.random_range(0..8);
         let log = |seed| if most % 2 == 1 { LogPlace::Deferred(Delay { seed, least: 0, most }) } else { tuning.log };
+        // Independently, in every other one entries are away for some passes, as large ones are.
+        let away = SmallRng::seed_from_u64(seed ^ 0xa9).random_range(0..4);
+        let apply = |seed| match away % 2 {
+            1 => ApplyPlace::Deferred(Delay { seed, least: 0, most: away }),
+            _ => tuning.apply,
+        };
         let machine = |id: &MemberId, disk_seed| {
-            let tuning = Tuning { log: log(disk_seed), ..tuning };
+            let tuning = Tuning { log: log(disk_seed), apply: apply(disk_seed), ..tuning };
             Machine::new(*id, &members, disk_seed, tuning, Arc::new(Way(Arc::clone(&network))))
         };
         let machines: Vec<_> = members.iter().map(|id| machine(id, random.random())).collect();

@@ -16,7 +16,7 @@ use rand::seq::IteratorRandom as _;
 use rand::{Rng, SeedableRng};
 use storenode::log::{Log, Options};
 use storenode::state::StoreHash;
-use storenode::{Delay, LogPlace, NoPeers, Tuning};
+use storenode::{ApplyPlace, Delay, LogPlace, NoPeers, Tuning};
 
 use super::cluster::LONG_LOGS;
 use super::machine::{ELECTION, Machine, PendingWrite, TICK};
@@ -80,7 +80,10 @@ impl PowerLossRun {
         let member = MemberId(1);
         // Every other seed has a log that is done some passes later, as on a thread of its own.
         let log = if seed % 2 == 1 { LogPlace::Deferred(Delay { seed, least: 0, most: 3 }) } else { TUNING.log };
-        let machine = Machine::new(member, &[member], seed, Tuning { log, ..TUNING }, Arc::new(NoPeers));
+        // Every third has entries that are away for some passes, as large ones are.
+        let delay = Delay { seed: !seed, least: 0, most: 3 };
+        let apply = if seed % 3 == 1 { ApplyPlace::Deferred(delay) } else { TUNING.apply };
+        let machine = Machine::new(member, &[member], seed, Tuning { log, apply, ..TUNING }, Arc::new(NoPeers));
         Self {
             machine,
             model: Model::default(),

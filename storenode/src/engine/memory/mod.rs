@@ -21,7 +21,7 @@ use parking_lot::RwLock;
 use self::history::History;
 use self::sorted::{Order, Sorted};
 use super::{
-    Batch, ChangeId, CountGroup, Engine, NewVersion, Position, Sizes, SmallKey, SmallKind, Version, VersionPage,
+    Batch, CHUNK, ChangeId, CountGroup, Engine, NewVersion, Position, Sizes, SmallKey, SmallKind, Version, VersionPage,
 };
 
 /// What an allocation costs beside its bytes: the reference count, the length, rounding by the allocator.
@@ -124,8 +124,14 @@ impl Content {
 
 impl Engine for MemoryEngine {
     fn write(&self, batch: &Batch) {
+        let (before, last) = batch.versions.split_at(batch.versions.len().saturating_sub(1) / CHUNK * CHUNK);
+        for part in before.chunks(CHUNK) {
+            let content = &mut *self.content.write();
+            content.position = batch.position.unwrap_or(content.position);
+            part.iter().for_each(|new| content.add(new));
+        }
         let content = &mut *self.content.write();
-        for new in &batch.versions {
+        for new in last {
             content.add(new);
         }
         for version in &batch.drops {

@@ -46,6 +46,13 @@ pub(crate) struct Loaded {
     durability: Durability,
 }
 
+impl Incoming {
+    /// Whether raft has taken a snapshot that is not installed yet.
+    pub(super) const fn is_install_due(&self) -> bool {
+        self.installs_at.is_some()
+    }
+}
+
 impl Loaded {
     fn load(storages: &Storages, leader: MemberId, term: Term, index: LogIndex) -> Result<Self, StorageError> {
         let storage = storages.load_staged(index)?;
@@ -96,17 +103,23 @@ impl Member {
 
     /// A snapshot is there, or of no use.
     pub(in crate::raft) fn snapshot_loaded(&mut self, outcome: Result<Box<Loaded>, StorageError>) -> Result<(), Fatal> {
-        let loaded = match outcome {
-            Ok(loaded) => loaded,
+        match outcome {
+            Ok(loaded) => self.snapshots.incoming.loaded = Some(loaded),
             Err(error) => {
                 tracing::warn!(%error, "a snapshot cannot be loaded: it has to come again");
                 self.forget_snapshot(None);
-                return Ok(());
             }
-        };
-        let message = self.core.snapshot_message(loaded.leader, loaded.term, &loaded.start);
-        self.snapshots.incoming.loaded = Some(loaded);
-        if let Some(message) = message {
+        }
+        self.offer_snapshot()
+    }
+
+    /// Asks raft about a snapshot that is there. Not while the state that it would replace is away.
+    pub(in crate::raft) fn offer_snapshot(&mut self) -> Result<(), Fatal> {
+        if !self.may_apply() {
+            return Ok(());
+        }
+        let Some(loaded) = &self.snapshots.incoming.loaded else { return Ok(()) };
+        if let Some(message) = self.core.snapshot_message(loaded.leader, loaded.term, &loaded.start) {
             self.step(Input::Message(message))?;
         }
         if self.snapshots.incoming.installs_at.is_none()

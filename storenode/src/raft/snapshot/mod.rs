@@ -120,6 +120,11 @@ impl Snapshots {
         self.outgoing.lost(peer);
     }
 
+    /// Whether raft has taken a snapshot that is not installed yet: the log begins after it first.
+    pub(super) const fn is_install_due(&self) -> bool {
+        self.incoming.is_install_due()
+    }
+
     fn identity(&self) -> Identity {
         self.storages.place().identity
     }

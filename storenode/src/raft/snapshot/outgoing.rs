@@ -152,7 +152,7 @@ impl Member {
                 Err(TryRecvError::Empty) => State::Confirming { to, round },
                 Ok(Err(_)) | Err(TryRecvError::Closed) => State::Idle,
             },
-            State::Applying { to, index } if applied >= index => return self.pin(to),
+            State::Applying { to, index } if applied >= index && !self.applier.is_away() => return self.pin(to),
             state @ State::Applying { .. } => state,
             State::Offered { ticks: 0, .. } => {
                 self.step(Input::Hold(None))?;

@@ -28,7 +28,7 @@ const CROWDED: u64 = 2 * GROUP as u64;
 const SPARSE: u64 = GROUP as u64 / 2;
 
 /// The counted index.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Counts {
     revision: Revision,
     bounds: Vec<Bytes>,
@@ -132,6 +132,17 @@ impl Counts {
         let span_end = self.bounds.get(end).map_or(RangeEnd::Unbounded, |bound| RangeEnd::Before(bound.clone()));
         let span = KeyRange { start: self.bounds[first].clone(), end: span_end };
         Some(Covered { span, count: self.sum(end) - self.sum(first), revision: self.revision })
+    }
+
+    /// At least as many keys as a range has: those of all groups that reach into it.
+    pub(crate) fn at_most(&self, range: &KeyRange) -> u64 {
+        let end = match &range.end {
+            RangeEnd::Single => return 1,
+            RangeEnd::Before(end) => self.bounds.partition_point(|bound| bound < end),
+            RangeEnd::Unbounded => self.bounds.len(),
+        };
+        let first = self.group(&range.start);
+        if first < end { self.sum(end) - self.sum(first) } else { 0 }
     }
 
     fn group(&self, key: &[u8]) -> usize {

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Invariants: `Live` is read before what was touched since, so that a key superseded in between is found by the
-//! second read; the revision is pinned, so that no version it needs is dropped.
+//! second read; the revision is pinned, so that no version it needs is dropped; a chunk takes a bounded number of
+//! records, however much has changed since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +22,8 @@ use super::overlay::Overlay;
 use crate::engine::loading::after;
 use crate::engine::{CHUNK, ChangeId, Engine, Version};
 
-/// With at most so many revisions since, the touched keys are looked up in `Change`. Small in tests, so that they cross
-/// it.
+/// With at most so many revisions since, and not many changes in them, the touched keys are looked up in `Change`.
+/// Small in tests, so that they cross it.
 const RECENT: i64 = if cfg!(test) { 4 } else { 1_000 };
 
 /// The keys at one revision, with what the entry being applied laid over them.
@@ -88,46 +89,39 @@ impl AtRevision<'_> {
     /// The engine's versions from the start of a range on, and what of the range is still to be read.
     fn base_chunk(&self, range: &KeyRange, limit: usize) -> (Vec<Version>, Option<KeyRange>) {
         let live = self.engine.scan_live(range, limit);
-        let rest = match live.last() {
-            Some(last) if live.len() == limit => Some(KeyRange { start: after(last.kv.key()), end: range.end.clone() }),
-            _ => None,
-        };
+        let from = |last: &[u8]| KeyRange { start: after(last), end: range.end.clone() };
+        let mut rest = live.last().filter(|_| live.len() == limit).map(|last| from(last.kv.key()));
         let now = self.engine.position().revision;
         if now == self.at {
             return (live, rest);
         }
         let covered = part_before(range, rest.as_ref());
-        let mut chunk: BTreeMap<Bytes, Version> = BTreeMap::new();
-        for version in self.touched_since(&covered, now) {
-            chunk.insert(Bytes::copy_from_slice(version.kv.key()), version);
-        }
-        for version in live.into_iter().filter(|version| version.id.revision <= self.at) {
-            chunk.insert(Bytes::copy_from_slice(version.kv.key()), version);
-        }
+        let touched = self.touched_lately(&covered, now).unwrap_or_else(|| {
+            let page = self.engine.scan_versions(&covered, ChangeId::last_of(self.at), CHUNK);
+            // The chunk ends where the page does.
+            rest = page.stopped_at.map(|last| from(&last)).or(rest.take());
+            page.versions.into_iter().filter(|version| !version.is_tombstone()).collect()
+        });
+        let covered = part_before(range, rest.as_ref());
+        let live = live.into_iter().filter(|live| live.id.revision <= self.at && covered.contains(live.kv.key()));
+        let keyed = |version: Version| (Bytes::copy_from_slice(version.kv.key()), version);
+        let chunk: BTreeMap<Bytes, Version> = touched.into_iter().chain(live).map(keyed).collect();
         (chunk.into_values().collect(), rest)
     }
 
-    /// At least all keys of the range that existed then and were superseded or deleted by now, as they were then.
-    fn touched_since(&self, range: &KeyRange, now: Revision) -> Vec<Version> {
-        if now.0 - self.at.0 <= RECENT {
-            let mut keys = BTreeSet::new();
-            self.changes_since(now, |change| {
-                if range.contains(change.kv.key()) {
-                    keys.insert(Bytes::copy_from_slice(change.kv.key()));
-                }
-            });
-            return keys.iter().filter_map(|key| self.superseded(key)).collect();
+    /// The keys of the range that existed then and were superseded or deleted by now, as they were then; `None` if too
+    /// much has changed since.
+    fn touched_lately(&self, range: &KeyRange, now: Revision) -> Option<Vec<Version>> {
+        if now.0 - self.at.0 > RECENT {
+            return None;
         }
-        let mut found = Vec::new();
-        let mut rest = range.clone();
-        loop {
-            let page = self.engine.scan_versions(&rest, ChangeId::last_of(self.at), CHUNK);
-            found.extend(page.versions.into_iter().filter(|version| !version.is_tombstone()));
-            match page.stopped_at {
-                Some(key) => rest.start = after(&key),
-                None => return found,
-            }
+        let changes = self.engine.scan_changes(ChangeId::last_of(self.at), now, CHUNK);
+        if changes.len() == CHUNK {
+            return None;
         }
+        let touched = changes.iter().map(|change| change.kv.key()).filter(|key| range.contains(key));
+        let keys: BTreeSet<&[u8]> = touched.collect();
+        Some(keys.into_iter().filter_map(|key| self.superseded(key)).collect())
     }
 
     /// Every change after this revision, through `now`.

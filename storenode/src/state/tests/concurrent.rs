@@ -54,6 +54,16 @@ fn move_keys(state: &mut State) {
         names[value] = new;
         let success = vec![delete(old), put(new, value)];
         apply(state, Operation::Txn(TxnRequest { success, ..TxnRequest::default() }));
+        if write % 20 == 0 {
+            // More changes than the engine makes visible at once.
+            let all = names.iter_mut().enumerate().flat_map(|(value, name)| {
+                let old = *name;
+                *name = (old / 100 + 500) % 1_000 * 100 + value + 1;
+                [delete(old), put(*name, value)]
+            });
+            let all: Vec<_> = all.collect();
+            apply(state, Operation::Txn(TxnRequest { success: all, ..TxnRequest::default() }));
+        }
         if write % 50 == 0 {
             let revision = Revision(state.reader().revision().0 - 20);
             apply(state, Operation::Compact(CompactRequest { revision, physical: false }));

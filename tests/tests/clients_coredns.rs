@@ -18,7 +18,7 @@ use tests::dns::asking::{Asking, Expectation, Outcome};
 use tests::dns::{Code, Data, Kind, Question, Record};
 use tests::process::Server;
 use tests::requirement;
-use tests::split::Split;
+use tests::split::{self, Split};
 
 /// What names without a lease are written with, and served with.
 const TTL: u32 = 1;
@@ -121,7 +121,7 @@ async fn killed_storage_nodes_are_not_noticed_behind_gateways() {
     if requirement::coredns().is_none() {
         return;
     }
-    let mut split = Split::start(3, 2).await.unwrap();
+    let mut split = Split::start(&split::MIXED, 2).await.unwrap();
     let client = split.client(0).await;
     let names = names(&client).await;
     let gateways: Vec<_> = split.gateways.iter().map(Server::client).collect();

@@ -30,7 +30,7 @@ fn weight(reader: &Reader, command: &Command) -> u64 {
     match &command.operation {
         Operation::DeleteRange(delete) => reader.at_most(&delete.range),
         Operation::Txn(txn) => transaction(reader, txn),
-        Operation::LeaseRevoke(id) => reader.attached(*id, LARGE),
+        Operation::LeaseRevoke(id) => reader.attached(*id, LARGE + 1),
         _ => 1,
     }
 }

@@ -30,7 +30,8 @@ USER haproxy
 CMD ["haproxy", "-W", "-db", "-f", "/etc/haproxy/haproxy.cfg"]
 
 FROM ${BASE} AS monitor
-RUN apt-get update && apt-get install --yes --no-install-recommends prometheus && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install --yes --no-install-recommends prometheus \
+    && rm -rf /var/lib/apt/lists/* && chown prometheus /var/lib/prometheus
 COPY deploy/prometheus.yml /etc/prometheus/prometheus.yml
 COPY deploy/healthy.sh /usr/local/bin/healthy
 USER prometheus

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,7 +15,7 @@ use tests::history::follow::{self, Follower};
 use tests::history::load::{self, Record};
 use tests::history::{Change, checker};
 use tests::http;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 const PORT: u16 = 23_790;
 const WRITES: usize = 1_000;
@@ -26,9 +26,11 @@ const POLL_EVERY: Duration = Duration::from_millis(100);
 /// Clients of the balancer that connect again when their connection breaks.
 struct Traffic {
     record: Arc<Record>,
-    stopped: Arc<AtomicBool>,
-    broken: Arc<AtomicU64>,
-    writers: JoinHandle<()>,
+    errors: Arc<AtomicUsize>,
+    /// Milliseconds between two acknowledgements.
+    pause: Arc<AtomicU64>,
+    watchman: JoinHandle<()>,
+    writers: JoinSet<()>,
     watched: Arc<Mutex<Vec<Change>>>,
     watcher: JoinHandle<()>,
 }
@@ -36,28 +38,28 @@ struct Traffic {
 impl Traffic {
     fn start(address: SocketAddr) -> Self {
         let record = Arc::new(Record::default());
-        let (stopped, broken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let errors = Arc::<AtomicUsize>::default();
         let watched = Arc::<Mutex<Vec<Change>>>::default();
-        let writers = tokio::spawn(write(address, Arc::clone(&record), Arc::clone(&stopped), Arc::clone(&broken)));
+        let writers = load::start_persistent(address, &record, &errors);
         let watcher = tokio::spawn(watch(address, Arc::clone(&watched)));
-        Self { record, stopped, broken, writers, watched, watcher }
+        let pause = Arc::<AtomicU64>::default();
+        let watchman = tokio::spawn(longest_pause(Arc::clone(&record), Arc::clone(&pause)));
+        Self { record, errors, pause, watchman, writers, watched, watcher }
     }
 
-    /// Waits for acknowledged writes; how long the first of them took, and how many connections broke.
+    /// Waits for acknowledged writes; what clients have noticed since the last call.
     async fn goes_on(&self) -> String {
-        let (began, broken) = (Instant::now(), self.broken.load(Ordering::Relaxed));
-        within(self.record.acknowledged(1)).await;
-        let first = began.elapsed();
+        let began = Instant::now();
         within(self.record.acknowledged(WRITES)).await;
-        let broken = self.broken.load(Ordering::Relaxed) - broken;
-        format!("first write after {first:.0?}, {WRITES} in {:.1?}, {broken} connections broke", began.elapsed())
+        let (pause, errors) = (self.pause.swap(0, Ordering::Relaxed), self.errors.swap(0, Ordering::Relaxed));
+        let took = began.elapsed();
+        format!("longest pause {pause} ms, {errors} errors; {WRITES} writes in {took:.1?}")
     }
 
     /// Ends it, and judges what was told: nothing lost, nothing twice, the watch complete and in order.
     async fn judge(self, address: SocketAddr) -> String {
-        self.stopped.store(true, Ordering::Relaxed);
         self.record.stop();
-        self.writers.await.unwrap();
+        self.writers.join_all().await;
         let client = Client::connect(address).await.unwrap();
         // A write that was cut off may still be on its way; the last one is behind it.
         let last = PutRequest { key: "last".into(), value: "last".into(), ..PutRequest::default() };
@@ -65,6 +67,7 @@ impl Traffic {
         let mut history = follow::changes(&client, 2, end).await.unwrap();
         until(|| async { self.watched.lock().last().filter(|change| change.revision >= end).map(drop) }).await;
         self.watcher.abort();
+        self.watchman.abort();
         assert!(*self.watched.lock() == history, "the watch has seen something else");
         history.retain(|change| change.revision < end);
         let writes = self.record.writes.lock();
@@ -73,17 +76,12 @@ impl Traffic {
     }
 }
 
-async fn write(address: SocketAddr, record: Arc<Record>, stopped: Arc<AtomicBool>, broken: Arc<AtomicU64>) {
-    let mut seed = 0;
-    while !stopped.load(Ordering::Relaxed) {
-        let mut writers = load::start(address, &record, seed);
-        seed += 1;
-        while writers.join_next().await.is_some() {
-            if !stopped.load(Ordering::Relaxed) {
-                broken.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        tokio::time::sleep(POLL_EVERY).await;
+/// Raises `longest` to the longest time without an acknowledgement.
+async fn longest_pause(record: Arc<Record>, longest: Arc<AtomicU64>) {
+    loop {
+        let began = Instant::now();
+        record.acknowledged(1).await;
+        longest.fetch_max(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -201,7 +199,7 @@ async fn scaled(stage: &Stage, traffic: &Traffic) {
         (shares.len() == 4 && shares.iter().all(|&share| share > 100.0)).then_some(shares)
     });
     stage.say("gateways 2 -> 4", &format!("requests served by each since: {:?}", shares.await));
-    stage.say("", &traffic.goes_on().await);
+    stage.say("gateways 2 -> 4", &traffic.goes_on().await);
     stage.up(1).await;
     stage.say("gateways 4 -> 1", &traffic.goes_on().await);
     stage.up(2).await;

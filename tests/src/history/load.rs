@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use proto::etcdserverpb::{
@@ -21,6 +22,8 @@ use crate::client::Client;
 const WRITERS: u64 = 8;
 /// Few keys, so that versions, deletions and creations follow each other.
 const KEYS: u32 = 24;
+/// Where nobody listens, a writer asks again so soon.
+const BETWEEN_CONNECTIONS: Duration = Duration::from_millis(50);
 /// Longer than any test.
 const TTL: i64 = 100_000;
 
@@ -101,17 +104,37 @@ pub fn start(address: SocketAddr, record: &Arc<Record>, seed: u64) -> JoinSet<Re
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let (record, random) = (record.clone(), StdRng::seed_from_u64(seed * WRITERS + writer));
+        writers.spawn(async move { write(address, &record, random).await });
+    }
+    writers
+}
+
+/// Starts writers that connect again after an error, which is counted, until the record is stopped.
+#[must_use]
+pub fn start_persistent(address: SocketAddr, record: &Arc<Record>, errors: &Arc<AtomicUsize>) -> JoinSet<()> {
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let (record, errors) = (Arc::clone(record), Arc::clone(errors));
         writers.spawn(async move {
-            let connected = Client::connect(address).await;
-            let client = connected.map_err(|error| Status::unavailable(error.to_string()))?;
-            let mut writer = Writer { client, random, record };
-            while !writer.record.is_stopped() {
-                writer.write().await?;
+            let mut random = StdRng::seed_from_u64(writer);
+            while write(address, &record, StdRng::from_rng(&mut random)).await.is_err() {
+                errors.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(BETWEEN_CONNECTIONS).await;
             }
-            Ok(())
         });
     }
     writers
+}
+
+/// Writes on one connection until the record is stopped.
+async fn write(address: SocketAddr, record: &Arc<Record>, random: StdRng) -> Result<(), Status> {
+    let connected = Client::connect(address).await;
+    let client = connected.map_err(|error| Status::unavailable(error.to_string()))?;
+    let mut writer = Writer { client, random, record: Arc::clone(record) };
+    while !writer.record.is_stopped() {
+        writer.write().await?;
+    }
+    Ok(())
 }
 
 /// One more write, of a key that no writer has.

@@ -2,6 +2,7 @@
 //!
 //! Invariants: a wait is for what the members themselves say, with a deadline; a member is asked at its own port.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -128,8 +129,7 @@ impl Cluster {
             let statuses = self.statuses().await?;
             let leader = statuses.first()?.1.leader;
             let agree = statuses.iter().all(|(_, status)| status.leader == leader);
-            let id = |status: &StatusResponse| status.header.as_ref().map_or(0, |header| header.member_id);
-            let (index, _) = statuses.iter().find(|(_, status)| id(status) == leader)?;
+            let (index, _) = statuses.iter().find(|(_, status)| member_id(status) == leader)?;
             (agree && leader != 0).then_some(*index)
         })
         .await
@@ -151,7 +151,10 @@ impl Cluster {
         self.wait("do not hold the same", || async {
             let statuses = self.statuses().await?;
             let applied = statuses.first()?.1.raft_applied_index;
-            if statuses.iter().any(|(_, status)| status.raft_applied_index != applied) {
+            // One that has no data yet has others answer its clients.
+            let answered: BTreeSet<_> = statuses.iter().map(|(_, status)| member_id(status)).collect();
+            let equal = statuses.iter().all(|(_, status)| status.raft_applied_index == applied);
+            if answered.len() < statuses.len() || !equal {
                 return None;
             }
             let mut contents = Vec::new();
@@ -211,4 +214,9 @@ async fn content(client: &Client) -> Result<(i64, Vec<internal_proto::KeyValue>)
         RangeRequest { key: everything.clone(), range_end: everything, serializable: true, ..RangeRequest::default() };
     let answer = client.kv.clone().range(request).await?.into_inner();
     Ok((answer.header.map_or(0, |header| header.revision), answer.kvs))
+}
+
+/// Who has answered.
+fn member_id(status: &StatusResponse) -> u64 {
+    status.header.as_ref().map_or(0, |header| header.member_id)
 }

@@ -17,7 +17,6 @@ target=${CARGO_TARGET_DIR:-target}
 data=${DATA:-metastore.data}
 # What is built once per version and shared by all checkouts.
 cache=${METASTORE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/metastore}
-export METASTORE_CACHE="$cache"
 
 # RocksDB, as scripts/rocksdb.sh compiles it: one library per version and way of building it. The flags are
 # those of the crate's build.rs.

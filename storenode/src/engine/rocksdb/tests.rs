@@ -1,5 +1,6 @@
 //! What the scripts, which run on this engine through the mirror, do not reach: files, flushes, losses, damage.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ::rocksdb::{Env, LogLevel, Options};
@@ -75,16 +76,26 @@ fn damage(path: &Path, part: std::ops::Range<usize>) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// What a kill at this moment leaves: the files as they are.
+/// What a kill at this moment leaves: the files as they are. Compaction goes on meanwhile, so it is copied until nothing
+/// has changed.
 fn killed(dir: &Path) -> TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()) {
-        // What has gone meanwhile was not needed any more.
-        if let Err(error) = std::fs::copy(&file, copy.path().join(file.file_name().unwrap())) {
-            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{}", file.display());
+    loop {
+        let (before, copy) = (files(dir), tempfile::tempdir().unwrap());
+        for file in before.keys() {
+            if let Err(error) = std::fs::copy(file, copy.path().join(file.file_name().unwrap())) {
+                assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{}", file.display());
+            }
+        }
+        if files(dir) == before {
+            return copy;
         }
     }
-    copy
+}
+
+/// All files and their sizes.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Option<u64>> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| (path.clone(), path.metadata().ok().map(|file| file.len()))).collect()
 }
 
 /// A store with some keys in one file of many blocks.

@@ -19,7 +19,7 @@ use internal_proto::{Fault, LogIndex, MemberId, Term};
 use raft::eraftpb::{ConfChangeV2, ConfState, Entry, HardState, Message, MessageType, SnapshotMetadata};
 use raft::{Config, RawNode, SnapshotStatus, StateRole};
 
-use super::window::{Fetch, Origin, Window};
+use super::window::{Fetch, Lack, Origin, Window};
 use crate::log::Start;
 
 /// Entries for one follower in one message: more only delays the first.
@@ -78,7 +78,7 @@ pub(crate) enum Output {
     /// Read older entries from the files; then `Input::Fetched`.
     Fetch(Fetch),
     /// This follower lacks entries that no file holds: `Input::Hold` a snapshot ready.
-    Lacking(MemberId),
+    Lacking(MemberId, Lack),
 }
 
 /// The number of a Ready, rising by one.
@@ -245,7 +245,7 @@ impl Core {
             self.take_ready(outputs);
         }
         outputs.extend(self.node.mut_store().take_wanted().into_iter().map(Output::Fetch));
-        outputs.extend(self.node.mut_store().take_lacking().into_iter().map(Output::Lacking));
+        outputs.extend(self.node.mut_store().take_lacking().into_iter().map(|(to, lack)| Output::Lacking(to, lack)));
     }
 
     /// Applies a committed membership change.

@@ -255,7 +255,7 @@ impl Member {
             Output::Role(role) => self.change_role(role),
             Output::Fetch(fetch) => self.log.fetch(fetch),
             Output::Send(messages) => self.send(messages, follow_up),
-            Output::Lacking(follower) => self.follower_lacks(follower),
+            Output::Lacking(follower, lack) => self.follower_lacks(follower, lack),
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ use raft::eraftpb::{Entry, HardState, Message, SnapshotMetadata};
 
 use super::core::{Core, Input, LogJob, Output, ReadyNumber, Round, Timing};
 use super::membership;
-use super::window::Origin;
+use super::window::{Lack, Origin};
 use crate::log::Start;
 
 test_each_file::test_each_path! { in "storenode/testscripts/raft" as scripts => run }
@@ -146,7 +146,8 @@ impl Script {
                 entries.iter().map(|entry| format!("{id}: applies {}\n", name(entry))).collect()
             }
             Output::Readable(round, index) => format!("{id}: round {} may read at {index}\n", round.sequence),
-            Output::Lacking(follower) => format!("{id}: {follower} lacks entries\n"),
+            Output::Lacking(follower, Lack::Entries) => format!("{id}: {follower} lacks entries\n"),
+            Output::Lacking(follower, Lack::Everything) => format!("{id}: {follower} lacks everything\n"),
             Output::Role(role) if role.leads => format!("{id}: leads in term {}\n", role.term),
             Output::Role(role) => {
                 let leader = role.leader.map_or("nobody".to_owned(), |leader| leader.to_string());

@@ -35,7 +35,16 @@ pub(crate) struct Window {
     /// A snapshot that is held ready for one follower.
     snapshot: Option<(MemberId, SnapshotMetadata)>,
     /// Who lacks entries that are in no file any more; raft asks again when it hears of them.
-    lacking: std::cell::RefCell<Vec<MemberId>>,
+    lacking: std::cell::RefCell<Vec<(MemberId, Lack)>>,
+}
+
+/// Why a follower needs a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// It fell behind, and remembers what it has promised.
+    Entries,
+    /// It has nothing, or lost what it had.
+    Everything,
 }
 
 /// Older entries that raft wants for a slow follower.
@@ -99,7 +108,7 @@ impl Window {
     }
 
     /// Who needs a snapshot, as far as raft has found out since the last call.
-    pub(crate) fn take_lacking(&mut self) -> Vec<MemberId> {
+    pub(crate) fn take_lacking(&mut self) -> Vec<(MemberId, Lack)> {
         std::mem::take(self.lacking.get_mut())
     }
 
@@ -227,7 +236,9 @@ impl Storage for Window {
                 Ok(snapshot)
             }
             _ => {
-                self.lacking.borrow_mut().push(MemberId(to));
+                // Nobody asks for an index but a member that has lost what it had.
+                let lack = if request_index > 0 { Lack::Everything } else { Lack::Entries };
+                self.lacking.borrow_mut().push((MemberId(to), lack));
                 Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
             }
         }

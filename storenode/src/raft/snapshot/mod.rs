@@ -1,7 +1,7 @@
 //! Snapshots between members: how one that lacks entries which no log holds any more gets the whole state instead.
 //!
 //! ```text
-//!  leader: raft asks ─► round confirmed ─► View pinned ─► Sender ══ pieces ═══► Receiver ─► staged file, durable
+//!  leader: raft asks ─► round if needed ─► View pinned ─► Sender ══ pieces ═══► Receiver ─► staged file, durable
 //!                                                            ▲                    │         other engine, filled
 //!                                                            └═════ progress ═════┘              │
 //!  follower:           log begins after it, durable ◄─ raft restores ◄─ MsgSnapshot ◄────────────┘
@@ -17,8 +17,9 @@
 //! - The log record "begins after S" is what decides: with it a start finishes the installation, without it a start
 //!   forgets what was staged.
 //! - The sender's View and log stay until the follower needs them no more, within bounds of time and bytes.
-//! - A snapshot is taken after a round of this leader's term was confirmed: by then it held everything that its
-//!   receiver can ever have acknowledged, also one that lost its disk and acknowledges nothing until it is restored.
+//! - A snapshot for a member that lost its disk is taken after a round of this leader's term was confirmed without it:
+//!   by then it held everything that its receiver can ever have acknowledged. One that only fell behind waits for no
+//!   round: without it there may be none.
 
 mod incoming;
 mod outgoing;

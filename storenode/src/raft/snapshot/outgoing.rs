@@ -1,8 +1,8 @@
 //! A leader's part: a View is pinned for a follower that lacks entries, and its pieces leave.
 //!
 //! ```text
-//!  Lacking ─► round confirmed, applied that far ─► View ─► raft takes it (MsgSnapshot) ─► Sender ─┬► installed
-//!                                                                                                 └► given up
+//!  lacks everything ─► round confirmed, applied that far ─┬► View ─► raft takes it (MsgSnapshot) ─► Sender ─┬► installed
+//!  lacks entries ─────────────────────────────────────────┘                                                 └► given up
 //! ```
 //!
 //! Invariants: one snapshot leaves at a time; what is pinned for it is let go of after a bound of bytes or silence, and
@@ -26,6 +26,7 @@ use crate::raft::fatal::Fatal;
 use crate::raft::member::Member;
 use crate::raft::membership;
 use crate::raft::transport::PeerMessage;
+use crate::raft::window::Lack;
 use crate::state::View;
 
 /// Chunks that one read gives.
@@ -121,19 +122,26 @@ impl Pinned {
 
 impl Member {
     /// A follower lacks entries that no file holds.
-    pub(in crate::raft) fn follower_lacks(&mut self, to: MemberId) {
+    pub(in crate::raft) fn follower_lacks(&mut self, to: MemberId, lack: Lack) {
         let outgoing = &mut self.snapshots.outgoing;
         let free = match &outgoing.state {
             State::Idle => true,
             // It has lost what it was given, or fell behind once more.
             State::Delivered { to: last, .. } => *last == to,
+            // The round may need the one that only lacks entries: nothing is committed without it.
+            State::Confirming { .. } => lack == Lack::Entries,
             _ => false,
         };
         if self.role.leads && free {
-            let (respond, round) = oneshot::channel();
-            self.barriers.wait(respond);
             outgoing.term = self.role.term;
-            outgoing.state = State::Confirming { to, round };
+            outgoing.state = match lack {
+                Lack::Entries => State::Applying { to, index: LogIndex(0) },
+                Lack::Everything => {
+                    let (respond, round) = oneshot::channel();
+                    self.barriers.wait(respond);
+                    State::Confirming { to, round }
+                }
+            };
         }
     }
 

@@ -88,6 +88,8 @@ pub(crate) struct Background {
     compaction: Option<Job>,
     snapshot_out: Option<Job>,
     snapshot_in: Option<Job>,
+    /// The store before the last snapshot.
+    closing: Option<Job>,
     /// The compacted revision moved while the worker ran.
     compact_again: bool,
     /// Tells the compaction thread to leave off; what it has not done, the next start does.
@@ -123,6 +125,7 @@ impl Background {
             compaction: None,
             snapshot_out: None,
             snapshot_in: None,
+            closing: None,
             compact_again: false,
             stop: Arc::default(),
             ticks_to_retry: 0,
@@ -257,7 +260,11 @@ impl Background {
     /// The store is another one from now on.
     pub(crate) fn replace(&mut self, durability: Durability, shared: &Arc<Shared>) {
         durability.on_failure(stop_all(shared, &self.inbox));
-        std::mem::replace(&mut self.durability, durability).retire();
+        let replaced = std::mem::replace(&mut self.durability, durability);
+        replaced.retire();
+        // Closing a store and removing its files may take long; nothing waits for it.
+        finish(&mut self.closing);
+        self.closing = Some(self.pacing.threads.run("close", move || drop(replaced)));
     }
 
     /// Waits for what runs.
@@ -268,6 +275,7 @@ impl Background {
         finish(&mut self.compaction);
         finish(&mut self.snapshot_out);
         finish(&mut self.snapshot_in);
+        finish(&mut self.closing);
     }
 }
 

@@ -24,6 +24,8 @@ use crate::small_disk::SmallDisk;
 
 /// A start takes milliseconds; this long only on an overloaded machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// What a log tells is written by another thread.
+const SAYS_WITHIN: Duration = Duration::from_secs(10);
 const POLL_EVERY: Duration = Duration::from_millis(10);
 /// A chosen port may be taken by someone else before the process binds it.
 const START_ATTEMPTS: usize = 3;
@@ -326,6 +328,21 @@ impl Server {
     pub fn log_tail(&self) -> String {
         let log = self.log();
         log.char_indices().nth_back(LOG_TAIL).map_or(&*log, |(at, _)| &log[at..]).to_owned()
+    }
+
+    /// Waits until the log contains `text`: it is written a moment after what it tells of.
+    ///
+    /// # Errors
+    /// When it does not in time; it ends with the log.
+    pub async fn says(&self, text: &str) -> Result<(), StartFailure> {
+        let deadline = Instant::now() + SAYS_WITHIN;
+        while !self.log().contains(text) {
+            if Instant::now() > deadline {
+                return Err(self.failure(&format!("does not say {text:?}")));
+            }
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+        Ok(())
     }
 
     fn log_path(&self) -> PathBuf {

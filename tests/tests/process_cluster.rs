@@ -54,7 +54,7 @@ async fn a_terminated_leader_hands_over_first() {
     let written = put_many(&cluster, leader, 0).await;
     let status = cluster.members[leader].terminate(GRACE).await.unwrap();
     assert!(status.success(), "{status}");
-    assert!(cluster.members[leader].log().contains("handing leadership over"));
+    cluster.members[leader].says("handing leadership over").await.unwrap();
     let next = cluster.leader().await.unwrap();
     assert_ne!(next, leader);
     assert_eq!(put_many(&cluster, next, 1).await + written, cluster.agree().await.unwrap());
@@ -76,9 +76,8 @@ async fn a_member_that_lost_its_disk_joins_again_by_itself() {
     written += put_many(&cluster, next, 1).await;
     cluster.restart(leader).unwrap();
     assert_eq!(cluster.agree().await.unwrap(), written);
-    let log = cluster.members[leader].log();
-    assert!(log.contains("this member's data is gone"), "{log}");
-    assert!(log.contains("installed a snapshot of the leader"), "{log}");
+    cluster.members[leader].says("this member's data is gone").await.unwrap();
+    cluster.members[leader].says("installed a snapshot of the leader").await.unwrap();
     // From now on it counts as before: without the other follower it is needed for every write.
     let other = (0..3).find(|&index| index != leader && index != next).unwrap();
     cluster.members[other].kill();

@@ -147,8 +147,7 @@ async fn strangers_are_refused_by_name() {
     let stranger = split.gateway("--initial-cluster-token=guess").unwrap();
     let reason = "wrong cluster token: start all of a cluster with the same --initial-cluster-token";
     for log in [&stranger, &split.storenodes[0]] {
-        let said = until(|| async { log.log().contains(reason).then_some(()) }).await;
-        assert!(said.is_some(), "{}", log.log_tail());
+        log.says(reason).await.unwrap();
         assert_eq!(log.log().matches(reason).count(), 1, "{}", log.log_tail());
     }
     assert_eq!(http::get(stranger.client(), "/health").await.unwrap().status, 503);

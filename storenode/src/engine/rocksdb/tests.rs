@@ -76,8 +76,8 @@ fn damage(path: &Path, part: std::ops::Range<usize>) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// What a kill at this moment leaves: the files as they are. Compaction goes on meanwhile, so it is copied until nothing
-/// has changed.
+/// What a kill at this moment leaves: the files as they are. Compaction goes on meanwhile, so it is copied until
+/// nothing has changed.
 fn killed(dir: &Path) -> TempDir {
     loop {
         let (before, copy) = (files(dir), tempfile::tempdir().unwrap());

@@ -1,8 +1,8 @@
 //! A leader's part: a View is pinned for a follower that lacks entries, and its pieces leave.
 //!
 //! ```text
-//!  lacks everything ─► round confirmed, applied that far ─┬► View ─► raft takes it (MsgSnapshot) ─► Sender ─┬► installed
-//!  lacks entries ─────────────────────────────────────────┘                                                 └► given up
+//!  lacks everything ─► round confirmed, applied that far ─┐
+//!  lacks entries ─────────────────────────────────────────┴► View ─► raft takes it (MsgSnapshot) ─► Sender ─► end
 //! ```
 //!
 //! Invariants: one snapshot leaves at a time; what is pinned for it is let go of after a bound of bytes or silence, and

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -12,7 +12,7 @@ use proto::etcdserverpb::PutRequest;
 use tests::client::Client;
 use tests::compose::{Compose, Container, docker};
 use tests::history::follow::{self, Follower};
-use tests::history::load::{self, Record};
+use tests::history::load::{self, Errors, Record};
 use tests::history::{Change, checker};
 use tests::http;
 use tokio::task::{JoinHandle, JoinSet};
@@ -26,7 +26,7 @@ const POLL_EVERY: Duration = Duration::from_millis(100);
 /// Clients of the balancer that connect again when their connection breaks.
 struct Traffic {
     record: Arc<Record>,
-    errors: Arc<AtomicUsize>,
+    errors: Arc<Errors>,
     /// Milliseconds between two acknowledgements.
     pause: Arc<AtomicU64>,
     watchman: JoinHandle<()>,
@@ -38,7 +38,7 @@ struct Traffic {
 impl Traffic {
     fn start(address: SocketAddr) -> Self {
         let record = Arc::new(Record::default());
-        let errors = Arc::<AtomicUsize>::default();
+        let errors = Arc::<Errors>::default();
         let watched = Arc::<Mutex<Vec<Change>>>::default();
         let writers = load::start_persistent(address, &record, &errors);
         let watcher = tokio::spawn(watch(address, Arc::clone(&watched)));
@@ -51,9 +51,9 @@ impl Traffic {
     async fn goes_on(&self) -> String {
         let began = Instant::now();
         within(self.record.acknowledged(WRITES)).await;
-        let (pause, errors) = (self.pause.swap(0, Ordering::Relaxed), self.errors.swap(0, Ordering::Relaxed));
+        let (pause, errors) = (self.pause.swap(0, Ordering::Relaxed), std::mem::take(&mut *self.errors.lock()));
         let took = began.elapsed();
-        format!("longest pause {pause} ms, {errors} errors; {WRITES} writes in {took:.1?}")
+        format!("longest pause {pause} ms; {WRITES} writes in {took:.1?}; errors: {errors:?}")
     }
 
     /// Ends it, and judges what was told: nothing lost, nothing twice, the watch complete and in order.

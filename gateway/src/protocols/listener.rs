@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Invariants: connections are bounded; one that sends nothing, or half a beginning, is dropped; one connection's
-//! behavior never ends another.
+//! behavior never ends another; whoever has connected before the shutdown is served.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -49,8 +49,14 @@ const ERROR_RESETS_MAX: usize = 100_000;
 /// More than any cluster has clients, and no more than a process may have files open.
 const CONNECTIONS_MAX: usize = 65_536;
 
+/// What a system's queue of new connections holds at most, by default (Linux' `somaxconn`).
+const QUEUE_MAX: usize = 4_096;
+
 /// Long enough for a client on a bad line, short enough that silent connections do not add up.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What one that connects at the moment of the shutdown has for its first bytes.
+const LAST_FIRST_BYTES_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Between attempts to accept when the process is out of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -115,7 +121,7 @@ where
     let mut acceptors = JoinSet::new();
     let (accepted, mut incoming) = tokio::sync::mpsc::channel(1);
     for listener in listeners {
-        acceptors.spawn(accept(listener, server.permits.clone(), accepted.clone()));
+        acceptors.spawn(accept(listener, server.permits.clone(), accepted.clone(), draining.clone()));
     }
     drop(accepted);
 
@@ -123,19 +129,18 @@ where
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         tokio::select! {
-            () = &mut shutdown => break,
-            Some((stream, permit)) = incoming.recv() => {
+            () = &mut shutdown, if !*draining.borrow() => {
+                drain.send_replace(true);
+            }
+            next = incoming.recv() => {
+                let Some((stream, permit)) = next else { break };
                 number = number.wrapping_add(1);
                 let age = options.connection_age.map(|age| spread(age, number));
                 connections.spawn(server.clone().connection(stream, permit, age, draining.clone()));
             }
             Some(_) = connections.join_next() => {}
-            else => break,
         }
     }
-    acceptors.shutdown().await;
-    drop(incoming);
-    drain.send_replace(true);
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(options.drain_timeout, drained).await.is_err() {
         tracing::info!(connections = connections.len(), "closing connections that did not end in time");
@@ -152,25 +157,48 @@ fn spread(age: Duration, number: u32) -> Duration {
 
 type Permit = tokio::sync::OwnedSemaphorePermit;
 
-/// Accepts while there are permits. One listener's trouble does not concern the others.
+/// Accepts while there are permits, and in the end those that wait in the system's queue. One listener's trouble does
+/// not concern the others.
 async fn accept(
     listener: TcpListener,
     permits: Arc<Semaphore>,
     accepted: tokio::sync::mpsc::Sender<(TcpStream, Permit)>,
+    mut draining: watch::Receiver<bool>,
 ) {
-    while let Ok(permit) = permits.clone().acquire_owned().await {
-        let stream = loop {
-            match listener.accept().await {
-                Ok((stream, _)) => break stream,
-                Err(error) if is_one_connections(&error) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections");
-                    tokio::time::sleep(ACCEPT_RETRY).await;
-                }
-            }
+    loop {
+        let next = async {
+            let permit = permits.clone().acquire_owned().await.ok()?;
+            Some((next(&listener).await, permit))
         };
+        let next = tokio::select! {
+            next = next => next,
+            _ = draining.wait_for(|draining| *draining) => None,
+        };
+        let Some(next) = next else { break };
+        if accepted.send(next).await.is_err() {
+            return;
+        }
+    }
+    let Ok(listener) = listener.into_std() else { return };
+    for _ in 0..QUEUE_MAX {
+        let (Ok((stream, _)), Ok(permit)) = (listener.accept(), permits.clone().try_acquire_owned()) else { return };
+        let prepared = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        let Ok(stream) = prepared else { return };
         if accepted.send((stream, permit)).await.is_err() {
             return;
+        }
+    }
+}
+
+async fn next(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) if is_one_connections(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
         }
     }
 }
@@ -225,7 +253,7 @@ where
         let begun = tokio::time::timeout(self.options.first_bytes_timeout, first_bytes(&stream));
         let begun = tokio::select! {
             begun = begun => begun,
-            _ = draining.wait_for(|draining| *draining) => return,
+            () = too_late(&mut draining) => return,
         };
         // Answers are small and wanted at once.
         if !matches!(begun, Ok(Ok(()))) || stream.set_nodelay(true).is_err() {
@@ -235,6 +263,8 @@ where
         let mut connection = pin!(self.protocol.serve_connection_with_upgrades(TokioIo::new(stream), service));
         // A draining server sets a time for all connections together.
         let grace = tokio::select! {
+            // It must have begun before it can end in order.
+            biased;
             ended = connection.as_mut() => return note(ended),
             _ = draining.wait_for(|draining| *draining) => None,
             () = elapse(age) => self.options.connection_age_grace,
@@ -251,6 +281,13 @@ fn note(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = ended {
         tracing::debug!(error, "a connection failed");
     }
+}
+
+/// Waits until nobody is served any more who has said nothing yet.
+async fn too_late(draining: &mut watch::Receiver<bool>) {
+    // Without a sender the server is gone.
+    let _ = draining.wait_for(|draining| *draining).await;
+    tokio::time::sleep(LAST_FIRST_BYTES_TIMEOUT).await;
 }
 
 /// Waits for a time; for ever if there is none.

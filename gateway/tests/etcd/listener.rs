@@ -79,6 +79,26 @@ async fn a_stopping_server_ends_streams_that_do_not_end_themselves() {
     TcpStream::connect(server.address).await.unwrap_err();
 }
 
+/// Nothing of the server runs before the shutdown: the system alone has accepted these connections.
+#[tokio::test]
+async fn whoever_connects_before_the_shutdown_is_served() {
+    let server = Server::start().await;
+    let connect = |_| {
+        let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+        std::io::Write::write_all(&mut stream, b"GET /version HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let streams: Vec<_> = (0..20).map(connect).collect();
+    server.shutdown.send(()).unwrap();
+    for stream in streams {
+        let mut answer = String::new();
+        let read = TcpStream::from_std(stream).unwrap().read_to_string(&mut answer).await;
+        assert!(read.is_ok() && answer.starts_with("HTTP/1.1 200"), "{read:?}: {answer}");
+    }
+    timeout(PATIENCE, server.ended).await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn an_old_connection_is_asked_to_end_and_its_streams_end_after_the_grace() {
     let age = Some(Duration::from_millis(100));

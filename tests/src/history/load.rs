@@ -1,5 +1,6 @@
 //! Clients that write until the server is killed, and remember what they were told.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -26,6 +27,9 @@ const KEYS: u32 = 24;
 const BETWEEN_CONNECTIONS: Duration = Duration::from_millis(50);
 /// Longer than any test.
 const TTL: i64 = 100_000;
+
+/// What clients were told instead of an answer, and how often.
+pub type Errors = Mutex<BTreeMap<String, usize>>;
 
 /// What all writers have done.
 #[derive(Default)]
@@ -111,14 +115,14 @@ pub fn start(address: SocketAddr, record: &Arc<Record>, seed: u64) -> JoinSet<Re
 
 /// Starts writers that connect again after an error, which is counted, until the record is stopped.
 #[must_use]
-pub fn start_persistent(address: SocketAddr, record: &Arc<Record>, errors: &Arc<AtomicUsize>) -> JoinSet<()> {
+pub fn start_persistent(address: SocketAddr, record: &Arc<Record>, errors: &Arc<Errors>) -> JoinSet<()> {
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let (record, errors) = (Arc::clone(record), Arc::clone(errors));
         writers.spawn(async move {
             let mut random = StdRng::seed_from_u64(writer);
-            while write(address, &record, StdRng::from_rng(&mut random)).await.is_err() {
-                errors.fetch_add(1, Ordering::Relaxed);
+            while let Err(error) = write(address, &record, StdRng::from_rng(&mut random)).await {
+                *errors.lock().entry(format!("{:?}: {}", error.code(), error.message())).or_default() += 1;
                 tokio::time::sleep(BETWEEN_CONNECTIONS).await;
             }
         });

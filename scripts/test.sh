@@ -18,6 +18,14 @@ trap 'rm -rf "$work"' EXIT
     if [ "${METASTORE_TEST_ALL:-}" = 1 ]; then
         # Built apart, so that no program ever holds a planted fault.
         cargo test --release --workspace --locked --features tests/planted-faults --test planted_faults 2>&1 || status=$?
+        # Suites that know clients only, before every other form of the product, at everyday length.
+        for form in rocksdb members split; do
+            echo "As $form:"
+            METASTORE_FORM=$form METASTORE_TEST_ALL='' cargo test --release --workspace --locked --no-fail-fast \
+                --test clients_benchmark --test clients_curl --test clients_etcdctl --test oracle_errors \
+                --test oracle_json --test oracle_watch --test process_crowds --test process_hostile \
+                --test process_slow_watch 2>&1 || status=$?
+        done
     fi
     echo "$status" >"$work/status"
 } | tee "$work/log"

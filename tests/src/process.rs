@@ -186,7 +186,10 @@ impl Server {
     }
 
     /// Starts the process without waiting for anything.
-    pub(crate) fn spawn(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn spawn(&mut self) -> io::Result<()> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let path = self.program.path();
         let mut command = self.disk.as_ref().map_or_else(|| Command::new(&path), |disk| disk.command(&path));

@@ -39,23 +39,19 @@ pub struct Split {
 }
 
 impl Split {
-    /// Starts storage nodes with new data, and so many gateways, and waits until clients are served everywhere.
+    /// Starts storage nodes with new data, and so many gateways with these flags, and waits until clients are served
+    /// everywhere.
     ///
     /// # Errors
     /// When they are not in time; with the tail of a log.
-    pub async fn start(programs: &[Program], gateways: usize) -> Result<Self, StartFailure> {
+    pub async fn start(programs: &[Program], gateways: usize, flags: &[&str]) -> Result<Self, StartFailure> {
         let failed = |error: std::io::Error| StartFailure(error.to_string());
-        let peers = programs.iter().map(|_| free_port()).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        let named = |(index, peer): (usize, &SocketAddr)| format!("s{index}=http://{peer}");
-        let list = peers.iter().enumerate().map(named).collect::<Vec<_>>().join(",");
-        let storenode = |(index, program)| storenode(program, index, &peers[index], &list).map_err(failed);
-        let storenodes = programs.iter().copied().enumerate().map(storenode).collect::<Result<Vec<_>, _>>()?;
-        let mut split = Self { storenodes, gateways: Vec::new(), peers };
+        let mut split = Self::prepare(programs)?;
         for storenode in &mut split.storenodes {
             storenode.spawn().map_err(failed)?;
         }
         for _ in 0..gateways {
-            let gateway = split.gateway(TOKEN)?;
+            let gateway = split.gateway(&[&[TOKEN], flags].concat())?;
             split.gateways.push(gateway);
         }
         for server in split.gateways.iter_mut().chain(&mut split.storenodes) {
@@ -64,20 +60,34 @@ impl Split {
         Ok(split)
     }
 
-    /// Starts one more gateway, with a token of its own, and waits for nothing.
+    /// Storage nodes that were never started, and no gateway.
+    ///
+    /// # Errors
+    /// When there is no room for them.
+    pub fn prepare(programs: &[Program]) -> Result<Self, StartFailure> {
+        let failed = |error: std::io::Error| StartFailure(error.to_string());
+        let peers = programs.iter().map(|_| free_port()).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let named = |(index, peer): (usize, &SocketAddr)| format!("s{index}=http://{peer}");
+        let list = peers.iter().enumerate().map(named).collect::<Vec<_>>().join(",");
+        let storenode = |(index, program)| storenode(program, index, &peers[index], &list).map_err(failed);
+        let storenodes = programs.iter().copied().enumerate().map(storenode).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { storenodes, gateways: Vec::new(), peers })
+    }
+
+    /// Starts one more gateway, whose token is among the flags, and waits for nothing.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn gateway(&self, token: &str) -> Result<Server, StartFailure> {
+    pub fn gateway(&self, flags: &[&str]) -> Result<Server, StartFailure> {
         let failed = |error: std::io::Error| StartFailure(error.to_string());
         let (client, operations) = (free_port().map_err(failed)?, free_port().map_err(failed)?);
         let seeds = self.peers.iter().map(|peer| format!("http://{peer}")).collect::<Vec<_>>().join(",");
-        let arguments = vec![
+        let mut arguments = vec![
             format!("--storenodes={seeds}"),
             format!("--listen-client-urls=http://{client}"),
             format!("--listen-metrics-urls=http://{operations}"),
-            token.to_owned(),
         ];
+        arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
         let mut gateway = Server::assemble(Program::Gateway, client, arguments).map_err(failed)?;
         gateway.spawn().map_err(failed)?;
         Ok(gateway)

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use tests::binary::{Program, amount};
+use tests::binary::amount;
 use tests::command;
-use tests::process::Server;
+use tests::deployment::{Deployment, Form};
 use tests::requirement;
 
 const WITHIN: Duration = Duration::from_secs(120);
@@ -13,7 +13,7 @@ const WITHIN: Duration = Duration::from_secs(120);
 #[tokio::test(flavor = "multi_thread")]
 async fn every_workload_ends_without_an_error() {
     let Some(benchmark) = requirement::benchmark() else { return };
-    let server = Server::start(Program::MetaStore, &[]).await.unwrap();
+    let server = Deployment::start(Form::of_this_run(), &[]).await.unwrap();
     let total = amount(500, 20_000);
     let (put, few) = (format!("--put-total={}", total / 5), format!("--watchers={}", total / 5));
     let total = format!("--total={total}");

@@ -121,7 +121,7 @@ async fn killed_storage_nodes_are_not_noticed_behind_gateways() {
     if requirement::coredns().is_none() {
         return;
     }
-    let mut split = Split::start(&split::MIXED, 2).await.unwrap();
+    let mut split = Split::start(&split::MIXED, 2, &[]).await.unwrap();
     let client = split.client(0).await;
     let names = names(&client).await;
     let gateways: Vec<_> = split.gateways.iter().map(Server::client).collect();

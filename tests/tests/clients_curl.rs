@@ -5,9 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::binary::Program;
 use tests::command;
-use tests::process::Server;
+use tests::deployment::{Deployment, Form};
 use tests::requirement;
 
 const README: &str = include_str!("../../README.md");
@@ -31,7 +30,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-fn curl(curl: &Path, server: &Server, line: &str) -> Value {
+fn curl(curl: &Path, server: &Deployment, line: &str) -> Value {
     let line = line.replace(README_ADDRESS, &server.client().to_string());
     let words = words(&line);
     let arguments: Vec<&str> = ["-s", "-S"].into_iter().chain(words.iter().skip(1).map(String::as_str)).collect();
@@ -43,7 +42,7 @@ fn curl(curl: &Path, server: &Server, line: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lines_of_the_readme_work() {
     let Some(program) = requirement::system_program("curl") else { return };
-    let server = Server::start(Program::MetaStore, &[]).await.unwrap();
+    let server = Deployment::start(Form::of_this_run(), &[]).await.unwrap();
     let lines: Vec<&str> = README.lines().filter(|line| line.starts_with("curl ")).collect();
     assert!(lines.len() >= 3, "{lines:?}");
     let replies: Vec<Value> = lines.iter().map(|line| curl(&program, &server, line)).collect();

@@ -8,10 +8,10 @@ use proto::etcdserverpb::{
 };
 use tests::binary::Program;
 use tests::client::Client;
+use tests::deployment::{Deployment, Form};
 use tests::oracle::answer::Answer;
 use tests::oracle::operation::Operation;
 use tests::oracle::system::call;
-use tests::process::Server;
 use tests::requirement;
 use tonic::Code::{self, FailedPrecondition, InvalidArgument, NotFound, OutOfRange, ResourceExhausted, Unimplemented};
 use tonic::metadata::MetadataValue;
@@ -145,15 +145,15 @@ fn bad_moments() -> Vec<(Operation, Code, &'static str)> {
     ]
 }
 
-async fn check(program: Program) {
-    let server = Server::start(program, &[]).await.unwrap();
+async fn check(form: Form) {
+    let server = Deployment::start(form, &[]).await.unwrap();
     let client = Client::connect(server.client()).await.unwrap();
     prepare(&client).await;
     for (operation, code, text) in bad_requests().into_iter().chain(bad_moments()) {
         let shown: String = format!("{operation:?}").chars().take(300).collect();
         let answer = call(&client, operation).await.unwrap_or_else(Answer::from);
         let expected = Answer::Failed { code, message: text.to_owned(), details: 0 };
-        assert_eq!(answer, expected, "{program:?}: {shown}");
+        assert_eq!(answer, expected, "{form:?}: {shown}");
     }
     // None of them changed anything, and the connection still works.
     let Ok(Answer::Range(range)) = call(&client, range(|_| {})).await else { panic!("the range failed") };
@@ -168,12 +168,12 @@ async fn check(program: Program) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_product_has_the_errors_of_the_contract() {
-    check(Program::MetaStore).await;
+    check(Form::of_this_run()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn etcd_has_the_errors_of_the_contract() {
     if requirement::etcd().is_some() {
-        check(Program::Etcd).await;
+        check(Form::Alone(Program::Etcd)).await;
     }
 }

@@ -9,17 +9,17 @@ use proto::etcdserverpb::{
     LeaseGrantRequest, LeaseKeepAliveRequest, PutRequest, RangeRequest, WatchCreateRequest, WatchRequest,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tests::binary::{Program, amount};
+use tests::binary::amount;
 use tests::client::Client;
-use tests::process::Server;
+use tests::deployment::{Deployment, Form};
 use tokio::net::TcpStream;
 
 /// In one burst on one stream; etcd takes as many.
 const BURST: usize = 10_000;
 const DEADLINE: Duration = Duration::from_secs(120);
 
-async fn start() -> (Server, Client) {
-    let server = Server::start(Program::MetaStore, &[]).await.unwrap();
+async fn start() -> (Deployment, Client) {
+    let server = Deployment::start(Form::of_this_run(), &[]).await.unwrap();
     let client = Client::connect(server.client()).await.unwrap();
     (server, client)
 }
@@ -136,7 +136,7 @@ async fn storms_of_cancelled_calls_leave_nothing_behind() {
     }
     put(&client, "a", Vec::new()).await;
     put(&Client::connect(server.client()).await.unwrap(), "a", Vec::new()).await;
-    assert_eq!(server.exited(), None, "{}", server.log_tail());
+    assert_eq!(server.ended(), None);
 }
 
 /// Puts a fixed amount of data and gives by how much the server has grown.

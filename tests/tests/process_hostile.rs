@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use proto::etcdserverpb::PutRequest;
-use tests::binary::{Program, amount};
+use tests::binary::amount;
 use tests::client::Client;
-use tests::process::Server;
+use tests::deployment::{Deployment, Form};
 use tests::raw::{RawConnection, frame};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -22,8 +22,8 @@ const UNIMPLEMENTED: i32 = 12;
 const INTERNAL: i32 = 13;
 const DEADLINE: Duration = Duration::from_secs(60);
 
-async fn start() -> Server {
-    Server::start(Program::MetaStore, &[]).await.unwrap()
+async fn start() -> Deployment {
+    Deployment::start(Form::of_this_run(), &[]).await.unwrap()
 }
 
 /// A valid put.
@@ -33,11 +33,11 @@ fn valid() -> Bytes {
 }
 
 /// Others are served, and the process is the same.
-async fn assert_serves(server: &mut Server) {
+async fn assert_serves(server: &mut Deployment) {
     let mut client = Client::connect(server.client()).await.unwrap();
     let put = client.kv.put(PutRequest { key: "a".into(), ..PutRequest::default() });
     tokio::time::timeout(DEADLINE, put).await.expect("an answer in time").unwrap();
-    assert_eq!(server.exited(), None, "{}", server.log_tail());
+    assert_eq!(server.ended(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use proto::etcdserverpb::watch_request::RequestUnion;
 use proto::etcdserverpb::{CompactionRequest, PutRequest, WatchCreateRequest, WatchRequest, WatchResponse};
-use tests::binary::{Program, amount};
+use tests::binary::amount;
 use tests::client::Client;
-use tests::process::Server;
+use tests::deployment::{Deployment, Form};
 use tokio::task::JoinSet;
 use tonic::Streaming;
 
@@ -16,7 +16,7 @@ const WRITERS: usize = 16;
 const VALUE_BYTES: usize = 256;
 const DEADLINE: Duration = Duration::from_secs(300);
 
-async fn watch(server: &Server) -> Streaming<WatchResponse> {
+async fn watch(server: &Deployment) -> Streaming<WatchResponse> {
     let create = WatchCreateRequest { key: "key".into(), ..WatchCreateRequest::default() };
     let request = WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
     let requests = futures_util::StreamExt::chain(tokio_stream::once(request), tokio_stream::pending());
@@ -28,7 +28,7 @@ async fn watch(server: &Server) -> Streaming<WatchResponse> {
 }
 
 /// Puts one key `count` times from many clients; the 99th percentile of the latencies.
-async fn put_many(server: &Server, count: usize) -> Duration {
+async fn put_many(server: &Deployment, count: usize) -> Duration {
     let mut writers = JoinSet::new();
     for _ in 0..WRITERS {
         let mut client = Client::connect(server.client()).await.unwrap();
@@ -53,7 +53,7 @@ async fn put_many(server: &Server, count: usize) -> Duration {
 async fn a_watch_that_is_not_read_slows_nobody_and_catches_up() {
     /// What a machine shared with other tests adds.
     const NOISE: Duration = Duration::from_millis(50);
-    let server = Server::start(Program::MetaStore, &[]).await.unwrap();
+    let server = Deployment::start(Form::of_this_run(), &[]).await.unwrap();
     let count = amount(4_000, 500_000) / WRITERS * WRITERS;
     let alone = put_many(&server, count / 4).await;
     let mut unread = watch(&server).await;
@@ -75,7 +75,7 @@ async fn a_watch_that_is_not_read_slows_nobody_and_catches_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_is_compacted_away_gets_a_prefix_and_is_told() {
-    let server = Server::start(Program::MetaStore, &[]).await.unwrap();
+    let server = Deployment::start(Form::of_this_run(), &[]).await.unwrap();
     let mut unread = watch(&server).await;
     // More than windows and buffers hold.
     let count = amount(16_000, 300_000) / WRITERS * WRITERS;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use proto::etcdserverpb::{
     DeleteRangeRequest, LeaseGrantRequest, LeaseTimeToLiveRequest, MemberListRequest, PutRequest, RangeRequest,
+    StatusRequest,
 };
 use tests::binary::{Program, amount};
 use tests::client::Client;
@@ -25,7 +26,7 @@ const SAID_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_gateway_serves_one_history() {
-    let split = Split::start(&MIXED, 2).await.unwrap();
+    let split = Split::start(&MIXED, 2, &[]).await.unwrap();
     let [first, second] = [split.client(0).await, split.client(1).await];
     let follower = Follower::start(&second, 2).await.unwrap();
     let lease = first.lease.clone().lease_grant(LeaseGrantRequest { ttl: 60, id: 0 }).await.unwrap().into_inner().id;
@@ -59,7 +60,7 @@ async fn traffic(split: &Split, gateways: &[usize]) -> Traffic {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_leader_is_not_noticed() {
-    let mut split = Split::start(&MIXED, 2).await.unwrap();
+    let mut split = Split::start(&MIXED, 2, &[]).await.unwrap();
     let mut traffic = traffic(&split, &[0, 1]).await;
     for _ in 0..amount(3, 20) {
         traffic.goes_on().await.unwrap();
@@ -75,7 +76,7 @@ async fn a_killed_leader_is_not_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storage_nodes_that_are_restarted_in_turn_are_not_noticed() {
-    let mut split = Split::start(&MIXED, 2).await.unwrap();
+    let mut split = Split::start(&MIXED, 2, &[]).await.unwrap();
     let mut traffic = traffic(&split, &[0, 1]).await;
     for round in 0..amount(1, 5) {
         for index in 0..3 {
@@ -92,7 +93,7 @@ async fn storage_nodes_that_are_restarted_in_turn_are_not_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_gateway_is_not_noticed_at_the_others() {
-    let mut split = Split::start(&MIXED, 2).await.unwrap();
+    let mut split = Split::start(&MIXED, 2, &[]).await.unwrap();
     let mut traffic = traffic(&split, &[1]).await;
     for _ in 0..amount(2, 10) {
         let mut others = load::start(split.gateways[0].client(), &traffic.record, 7);
@@ -108,7 +109,7 @@ async fn a_killed_gateway_is_not_noticed_at_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_asked_to_end_drains() {
-    let mut split = Split::start(&[Program::StoreNode], 2).await.unwrap();
+    let mut split = Split::start(&[Program::StoreNode], 2, &[]).await.unwrap();
     let mut traffic = traffic(&split, &[1]).await;
     let mut others = load::start(split.gateways[0].client(), &traffic.record, 7);
     let watch = Follower::start(&split.client(0).await, 2).await.unwrap();
@@ -124,10 +125,10 @@ async fn a_gateway_that_is_asked_to_end_drains() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_starts_before_its_storage_nodes_and_survives_them() {
-    let mut split = Split::start(&[Program::StoreNode], 1).await.unwrap();
+    let mut split = Split::start(&[Program::StoreNode], 1, &[]).await.unwrap();
     let health = |gateway: &Server| http::get(gateway.client(), "/health");
     split.storenodes[0].kill();
-    let alone = split.gateway(TOKEN).unwrap();
+    let alone = split.gateway(&[TOKEN]).unwrap();
     for gateway in [&split.gateways[0], &alone] {
         let refused = until(|| async { health(gateway).await.ok().filter(|reply| reply.status == 503) }).await;
         assert_eq!(refused.unwrap().text(), "{\"health\":\"false\",\"reason\":\"RAFT NO LEADER\"}\n");
@@ -142,9 +143,28 @@ async fn a_gateway_starts_before_its_storage_nodes_and_survives_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_learns_of_all_founders_from_the_first_that_answers() {
+    let mut split = Split::prepare(&MIXED).unwrap();
+    split.storenodes[0].spawn().unwrap();
+    // Nobody leads yet, so nobody has published itself.
+    let gateway = split.gateway(&[TOKEN, &format!("--storenodes={}", split.peer_url(0))]).unwrap();
+    let status = || async {
+        let mut client = Client::connect(gateway.client()).await.ok()?;
+        client.maintenance.status(StatusRequest::default()).await.ok()
+    };
+    assert!(until(status).await.is_some(), "{}", gateway.log_tail());
+    split.storenodes[0].kill();
+    for other in &mut split.storenodes[1..] {
+        other.spawn().unwrap();
+    }
+    let health = || async { http::get(gateway.client(), "/health").await.ok().filter(|reply| reply.status == 200) };
+    assert!(until(health).await.is_some(), "{}", gateway.log_tail());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strangers_are_refused_by_name() {
-    let split = Split::start(&[Program::StoreNode], 0).await.unwrap();
-    let stranger = split.gateway("--initial-cluster-token=guess").unwrap();
+    let split = Split::start(&[Program::StoreNode], 0, &[]).await.unwrap();
+    let stranger = split.gateway(&["--initial-cluster-token=guess"]).unwrap();
     let reason = "wrong cluster token: start all of a cluster with the same --initial-cluster-token";
     for log in [&stranger, &split.storenodes[0]] {
         log.says(reason).await.unwrap();
@@ -166,7 +186,7 @@ fn storenode(arguments: &[&str]) -> (bool, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_is_looked_at_drained_and_verified() {
-    let mut split = Split::start(&MIXED, 1).await.unwrap();
+    let mut split = Split::start(&MIXED, 1, &[]).await.unwrap();
     let leader = split.leader(0).await.unwrap();
     let endpoint = format!("--endpoint={}", split.peer_url(leader));
     let (answered, status) = storenode(&["status", &endpoint, TOKEN, "--output=json"]);

@@ -7,15 +7,20 @@ pub use crate::generated::metastore::command::Nothing;
 use crate::{ClusterId, Member, MemberId};
 
 impl Greeting {
-    /// What a member of a cluster says to a stranger.
+    /// What a member of a cluster says to a stranger: the members that it has applied, and those that it expects.
     #[must_use]
-    pub fn new(cluster: ClusterId, member: MemberId, members: &[Member]) -> Self {
-        Self { cluster: cluster.0, member: member.0, members: members.iter().map(Into::into).collect() }
+    pub fn new(cluster: ClusterId, member: MemberId, members: &[Member], expected: &[Member]) -> Self {
+        let [members, expected] = [members, expected].map(|members| members.iter().map(Into::into).collect());
+        Self { cluster: cluster.0, member: member.0, members, expected }
     }
 
     /// The members that the node has applied.
-    #[must_use]
-    pub fn into_members(self) -> Vec<Member> {
-        self.members.into_iter().map(Into::into).collect()
+    pub fn applied(&self) -> impl Iterator<Item = Member> {
+        self.members.iter().cloned().map(Into::into)
+    }
+
+    /// These, and those that it expects.
+    pub fn all(&self) -> impl Iterator<Item = Member> {
+        self.members.iter().chain(&self.expected).cloned().map(Into::into)
     }
 }

@@ -60,7 +60,7 @@ async fn greet_all(
     let mut reasons = Vec::new();
     for (greeting, seed) in greetings.join_all().await {
         match greeting.map_err(|status| status.message().to_owned()).and_then(|greeting| judge(greeting, cluster)) {
-            Ok(greeting) => known.extend(members(greeting, &seed)),
+            Ok(greeting) => known.extend(members(&greeting, &seed)),
             Err(reason) => reasons.push(format!("{seed}: {reason}")),
         }
     }
@@ -77,9 +77,9 @@ fn judge(greeting: Greeting, cluster: &OnceLock<ClusterId>) -> Result<Greeting, 
 }
 
 /// Who answered, at the address where it did, and whom it knows.
-fn members(greeting: Greeting, seed: &str) -> Vec<Member> {
+fn members(greeting: &Greeting, seed: &str) -> Vec<Member> {
     let id = MemberId(greeting.member);
-    let mut members = greeting.into_members();
+    let mut members: Vec<_> = greeting.all().collect();
     if !members.iter().any(|member| member.id == id) {
         members.push(Member { id, peer_urls: vec![seed.to_owned()], ..Member::default() });
     }
@@ -120,7 +120,7 @@ mod tests {
 
     fn greeting(cluster: u64, member: u64, members: &[u64]) -> Greeting {
         let members: Vec<_> = members.iter().map(|id| Member { id: MemberId(*id), ..Member::default() }).collect();
-        Greeting::new(ClusterId(cluster), MemberId(member), &members)
+        Greeting::new(ClusterId(cluster), MemberId(member), &members, &[])
     }
 
     #[test]
@@ -134,9 +134,9 @@ mod tests {
 
     #[test]
     fn who_has_not_published_itself_is_known_by_its_seed() {
-        let known = members(greeting(1, 2, &[3]), "http://seed:2380");
+        let known = members(&greeting(1, 2, &[3]), "http://seed:2380");
         let known: Vec<_> = known.iter().map(|member| (member.id.0, member.peer_urls.clone())).collect();
         assert_eq!(known, [(3, vec![]), (2, vec!["http://seed:2380".to_owned()])]);
-        assert_eq!(members(greeting(1, 2, &[2, 3]), "http://seed:2380").len(), 2);
+        assert_eq!(members(&greeting(1, 2, &[2, 3]), "http://seed:2380").len(), 2);
     }
 }

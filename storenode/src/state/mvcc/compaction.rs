@@ -4,12 +4,15 @@
 //!            done            floor = min(compacted, lowest pin)      head
 //!  ── a1 ──── a2 ──── b1 ──── a3 ──── b† ──── c1 ───────────────────►
 //!             └────────── walked ──────────┘
-//!   each change walked drops its key's older versions, and itself if it is a tombstone below the floor
+//!   each change walked drops the version before it, and itself if it is a tombstone below the floor
 //! ```
 //!
 //! Invariants: a version goes only if a newer one of its key is at or below the floor, or if it is a tombstone below
 //! the floor; both stay true forever, so steps can be repeated. A tombstone exactly at the floor stays for watches from
-//! there; it goes with the next compaction, which therefore begins at `done` itself.
+//! there; it goes with the next compaction, which therefore begins at `done` itself. What is older than a walked
+//! version went when that was walked: a step looks up as many versions as it walks, however often a key was written.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use internal_proto::Revision;
@@ -33,6 +36,8 @@ pub(crate) struct Compaction {
 #[derive(Clone, Copy, Debug)]
 struct Job {
     floor: Revision,
+    /// The walk begins after it.
+    start: ChangeId,
     next_after: ChangeId,
 }
 
@@ -59,7 +64,7 @@ impl Compaction {
         };
         let budget = budget.clamp(1, CHUNK);
         let changes = shared.engine.scan_changes(job.next_after, job.floor, budget);
-        let drops: Vec<_> = changes.iter().flat_map(|change| superfluous(&*shared.engine, change, job.floor)).collect();
+        let drops = superfluous(&*shared.engine, &changes, job);
         for part in drops.chunks(DROPS) {
             shared.engine.write(&Batch { drops: part.to_vec(), ..Batch::default() });
         }
@@ -79,20 +84,37 @@ impl Compaction {
 
 impl Job {
     const fn new(done: Revision, floor: Revision) -> Self {
-        Self { floor, next_after: ChangeId::before(done) }
+        let start = ChangeId::before(done);
+        Self { floor, start, next_after: start }
     }
 }
 
-/// What a change at or below the floor makes superfluous.
-fn superfluous(engine: &dyn Engine, change: &Version, floor: Revision) -> Vec<Version> {
+/// What consecutive changes at or below the floor make superfluous.
+fn superfluous(engine: &dyn Engine, changes: &[Version], job: Job) -> Vec<Version> {
+    let mut drops = Vec::new();
+    let mut last = HashMap::new();
+    for change in changes {
+        match last.insert(change.kv.key(), change) {
+            Some(before) => drops.push(before.clone()),
+            None => drops.extend(older(engine, change, job.start)),
+        }
+        if change.is_tombstone() && change.id.revision < job.floor {
+            drops.push(change.clone());
+        }
+    }
+    drops
+}
+
+/// The versions of a change's key before it, down to the first that was walked.
+fn older(engine: &dyn Engine, change: &Version, start: ChangeId) -> Vec<Version> {
     let mut drops = Vec::new();
     let mut below = change.id;
     while let Some(older) = engine.version(change.kv.key(), below.previous()) {
         below = older.id;
         drops.push(older);
-    }
-    if change.is_tombstone() && change.id.revision < floor {
-        drops.push(change.clone());
+        if below > start {
+            break;
+        }
     }
     drops
 }

@@ -25,7 +25,7 @@ use crate::node::stop_all;
 use crate::raft::inbox::{Inbox, StageEvent};
 use crate::raft::log_stage::LogStage;
 use crate::raft::shared::Shared;
-use crate::state::Reader;
+use crate::state::{Reader, Replaced};
 use crate::storage::{Durability, Durable, SaveError};
 
 /// The log may grow by so much, or by the size of the last checkpoint if that is more, before the next one: a restart
@@ -88,8 +88,8 @@ pub(crate) struct Background {
     compaction: Option<Job>,
     snapshot_out: Option<Job>,
     snapshot_in: Option<Job>,
-    /// The store before the last snapshot.
-    closing: Option<Job>,
+    /// Stores that others have replaced.
+    closing: Vec<Job>,
     /// The compacted revision moved while the worker ran.
     compact_again: bool,
     /// Tells the compaction thread to leave off; what it has not done, the next start does.
@@ -125,7 +125,7 @@ impl Background {
             compaction: None,
             snapshot_out: None,
             snapshot_in: None,
-            closing: None,
+            closing: Vec::new(),
             compact_again: false,
             stop: Arc::default(),
             ticks_to_retry: 0,
@@ -228,8 +228,9 @@ impl Background {
     /// Takes up a compaction that a start found unfinished, or that left off because somebody was reading.
     pub(crate) fn keep_compacting(&mut self) {
         self.ticks_to_compact = self.ticks_to_compact.saturating_sub(1);
-        let unfinished = self.reader.compaction_done_through() < self.reader.compacted();
-        if self.ticks_to_compact == 0 && self.compaction.is_none() && unfinished {
+        // While the worker runs, asking how far it is waits for its step.
+        let due = self.ticks_to_compact == 0 && self.compaction.is_none();
+        if due && self.reader.compaction_done_through() < self.reader.compacted() {
             self.ticks_to_compact = TICKS_BETWEEN_RETRIES;
             self.compact();
         }
@@ -257,14 +258,18 @@ impl Background {
         self.snapshot_in = Some(self.pacing.threads.run("snapshot-in", move || inbox.report(work())));
     }
 
-    /// The store is another one from now on.
-    pub(crate) fn replace(&mut self, durability: Durability, shared: &Arc<Shared>) {
+    /// The store is another one from now on. `state` is what the old one held in memory.
+    pub(crate) fn replace(&mut self, durability: Durability, state: Replaced, shared: &Arc<Shared>) {
         durability.on_failure(stop_all(shared, &self.inbox));
         let replaced = std::mem::replace(&mut self.durability, durability);
         replaced.retire();
-        // Closing a store and removing its files may take long; nothing waits for it.
-        finish(&mut self.closing);
-        self.closing = Some(self.pacing.threads.run("close", move || drop(replaced)));
+        self.close((replaced, state));
+    }
+
+    /// Lets go of a store. Freeing its memory, closing it and removing its files may take long; nothing waits for it.
+    pub(crate) fn close(&mut self, store: impl Send + 'static) {
+        self.closing.retain(|job| job.0.as_ref().is_some_and(|thread| !thread.is_finished()));
+        self.closing.push(self.pacing.threads.run("close", move || drop(store)));
     }
 
     /// Waits for what runs.
@@ -275,7 +280,9 @@ impl Background {
         finish(&mut self.compaction);
         finish(&mut self.snapshot_out);
         finish(&mut self.snapshot_in);
-        finish(&mut self.closing);
+        for job in self.closing.drain(..) {
+            finish(&mut Some(job));
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use super::proposals::{Proposals, Waiter};
 use super::shared::Shared;
 use crate::leader::lease_expiry::Lessor;
 use crate::leader::session_expiry::SessionExpiry;
-use crate::state::{Input, Outcome, Reader, State};
+use crate::state::{Input, Outcome, Reader, Replaced, State};
 
 /// The apply stage, and all that the raft thread keeps about it.
 pub(crate) struct Applier {
@@ -103,9 +103,10 @@ impl Applier {
     }
 
     /// Goes on with the state of another member's snapshot.
-    pub(crate) fn install(&mut self, state: State) {
-        self.stage.install(state);
+    pub(crate) fn install(&mut self, state: State) -> Replaced {
+        let replaced = self.stage.install(state);
         self.shared.set_applied(self.reader.applied().0);
+        replaced
     }
 
     /// Answers who waited for history to go.

@@ -16,10 +16,10 @@
 use std::collections::VecDeque;
 
 use internal_proto::{Fault, LogIndex, MemberId, Term};
-use raft::eraftpb::{ConfChangeV2, ConfState, Entry, HardState, Message, MessageType, SnapshotMetadata};
+use raft::eraftpb::{ConfChangeV2, ConfState, Entry, HardState, Message, MessageType};
 use raft::{Config, RawNode, SnapshotStatus, StateRole};
 
-use super::window::{Fetch, Lack, Origin, Window};
+use super::window::{Fetch, Held, Lack, Origin, Window};
 use crate::log::Start;
 
 /// Entries for one follower in one message: more only delays the first.
@@ -38,7 +38,7 @@ pub(crate) enum Input {
     Tick,
     /// A message from a peer.
     Message(Message),
-    /// Try to become leader as soon as no Ready is in flight.
+    /// Try to become leader as soon as no Ready is in flight and no snapshot is to be applied.
     Campaign,
     /// Confirm leadership for a round of barriers.
     Confirm(Round),
@@ -57,7 +57,7 @@ pub(crate) enum Input {
     /// The files now begin here.
     Trimmed(LogIndex),
     /// Hold a snapshot ready for a follower that lacks entries, or none any more.
-    Hold(Option<(MemberId, SnapshotMetadata)>),
+    Hold(Option<Held>),
     /// A snapshot has reached the follower, or will not.
     SnapshotEnded(MemberId, SnapshotStatus),
 }
@@ -154,7 +154,7 @@ pub(crate) struct Core {
     /// The last Ready taken, and the last one known durable.
     taken: ReadyNumber,
     durable: ReadyNumber,
-    /// Asked to campaign while a Ready was in flight.
+    /// Asked to campaign while that was not possible.
     campaign_put_off: bool,
     role: Role,
 }
@@ -201,6 +201,7 @@ impl Core {
         match input {
             // A sole voter that campaigns leads at once, which raft-rs takes for granted to find everything durable.
             Input::Tick if self.is_sole_voter() && !self.role.leads && self.readies_in_flight() > 0 => {}
+            Input::Tick if self.is_restoring() => {}
             Input::Tick => {
                 self.node.tick();
             }
@@ -218,6 +219,9 @@ impl Core {
             Input::Applied(index) => {
                 self.node.advance_apply_to(index.0);
                 self.node.mut_store().applied(index);
+                if self.campaign_put_off {
+                    self.campaign();
+                }
             }
             Input::Fetched(fetch, entries) => {
                 self.node.mut_store().offer(entries);
@@ -277,9 +281,12 @@ impl Core {
     }
 
     fn receive(&mut self, message: Message) {
-        // A barrier's round is made by the leader alone: a forwarded one could release the wrong read.
-        if matches!(message.get_msg_type(), MessageType::MsgReadIndex | MessageType::MsgReadIndexResp) {
-            return;
+        match message.get_msg_type() {
+            // A barrier's round is made by the leader alone: a forwarded one could release the wrong read.
+            MessageType::MsgReadIndex | MessageType::MsgReadIndexResp => return,
+            // The leader that hands over takes its office back.
+            MessageType::MsgTimeoutNow if self.is_restoring() => return,
+            _ => {}
         }
         if let Err(error) = self.node.step(message) {
             tracing::debug!(%error, "raft refused a message");
@@ -287,7 +294,7 @@ impl Core {
     }
 
     fn campaign(&mut self) {
-        self.campaign_put_off = self.readies_in_flight() > 0;
+        self.campaign_put_off = self.readies_in_flight() > 0 || self.is_restoring();
         if !self.campaign_put_off
             && let Err(error) = self.node.campaign()
         {

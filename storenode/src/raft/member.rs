@@ -364,9 +364,11 @@ impl Member {
             StageEvent::SnapshotWritten(outcome) => self.snapshot_written(outcome),
             StageEvent::SnapshotLoaded(outcome) => self.snapshot_loaded(outcome)?,
             StageEvent::Compacted => {
+                // Before the worker goes on, which would have to be waited for.
+                let done = self.applier.reader().compaction_done_through();
                 self.background.compacted();
                 if !self.applier.is_away() {
-                    self.applier.compacted_through(self.applier.reader().compaction_done_through());
+                    self.applier.compacted_through(done);
                 }
             }
         }

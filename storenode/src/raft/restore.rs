@@ -45,10 +45,17 @@ impl Core {
         let raft = &self.node.raft;
         match message.get_msg_type() {
             MessageType::MsgSnapshot => false,
+            _ if self.is_blank() => true,
             // Raft sends this only as far as the follower is known to have the entries durably.
             MessageType::MsgHeartbeat if message.term >= raft.term => message.commit > raft.raft_log.last_index(),
-            _ => self.is_blank(),
+            _ => false,
         }
+    }
+
+    /// Whether raft has taken a snapshot that is not applied yet: meanwhile raft-rs cannot stand for election, as it
+    /// looks for membership changes among entries that are gone.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.node.store().is_ahead_of(LogIndex(self.node.raft.raft_log.applied))
     }
 
     /// Asks the leader that is heard from. Anybody else gets no answer.

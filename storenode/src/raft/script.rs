@@ -30,7 +30,7 @@ use raft::eraftpb::{Entry, HardState, Message, SnapshotMetadata};
 
 use super::core::{Core, Input, LogJob, Output, ReadyNumber, Round, Timing};
 use super::membership;
-use super::window::{Lack, Origin};
+use super::window::{Held, Lack, Origin};
 use crate::log::Start;
 
 test_each_file::test_each_path! { in "storenode/testscripts/raft" as scripts => run }
@@ -235,7 +235,7 @@ impl Script {
         let entry = node.entries.iter().find(|entry| entry.index == metadata.index);
         metadata.term = entry.ok_or("the last entry applied is not durable")?.term;
         metadata.set_conf_state(members);
-        Ok(self.step(id, Input::Hold(Some((follower, metadata)))))
+        Ok(self.step(id, Input::Hold(Some(Held { follower, lack: Lack::Everything, metadata }))))
     }
 }
 

@@ -33,9 +33,20 @@ pub(crate) struct Window {
     /// What raft wants fetched; it asks again through `on_entries_fetched`.
     wanted: std::cell::RefCell<Vec<Fetch>>,
     /// A snapshot that is held ready for one follower.
-    snapshot: Option<(MemberId, SnapshotMetadata)>,
+    snapshot: Option<Held>,
     /// Who lacks entries that are in no file any more; raft asks again when it hears of them.
     lacking: std::cell::RefCell<Vec<(MemberId, Lack)>>,
+}
+
+/// A snapshot that is held ready.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// Whom it is for.
+    pub(crate) follower: MemberId,
+    /// What it may replace there.
+    pub(crate) lack: Lack,
+    /// What it holds.
+    pub(crate) metadata: SnapshotMetadata,
 }
 
 /// Why a follower needs a snapshot.
@@ -103,7 +114,7 @@ impl Window {
     }
 
     /// Holds a snapshot ready for a follower, or none any more.
-    pub(crate) fn hold(&mut self, snapshot: Option<(MemberId, SnapshotMetadata)>) {
+    pub(crate) fn hold(&mut self, snapshot: Option<Held>) {
         self.snapshot = snapshot;
     }
 
@@ -135,6 +146,11 @@ impl Window {
         while self.boundary < index.0 && self.entries.pop_front().is_some() {
             self.boundary += 1;
         }
+    }
+
+    /// Whether the log begins above what follows this index.
+    pub(crate) const fn is_ahead_of(&self, index: LogIndex) -> bool {
+        self.first > index.0 + 1
     }
 
     /// Notes that the files now begin at `first`.
@@ -229,15 +245,19 @@ impl Storage for Window {
     }
 
     fn snapshot(&self, request_index: u64, to: u64) -> Result<Snapshot> {
-        match &self.snapshot {
-            Some((follower, metadata)) if follower.0 == to && metadata.index >= request_index => {
+        // Nobody asks for an index but a member that has lost what it had.
+        let lack = if request_index > 0 { Lack::Everything } else { Lack::Entries };
+        let serves = |held: &&Held| {
+            let enough = held.lack == Lack::Everything || lack == Lack::Entries;
+            held.follower.0 == to && held.metadata.index >= request_index && enough
+        };
+        match self.snapshot.as_ref().filter(serves) {
+            Some(held) => {
                 let mut snapshot = Snapshot::default();
-                snapshot.set_metadata(metadata.clone());
+                snapshot.set_metadata(held.metadata.clone());
                 Ok(snapshot)
             }
-            _ => {
-                // Nobody asks for an index but a member that has lost what it had.
-                let lack = if request_index > 0 { Lack::Everything } else { Lack::Entries };
+            None => {
                 self.lacking.borrow_mut().push((MemberId(to), lack));
                 Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
             }

@@ -164,6 +164,11 @@ pub enum StateError {
     },
 }
 
+/// What a state that was replaced held, until it is dropped.
+pub struct Replaced {
+    _shared: Arc<Shared>,
+}
+
 /// The single writer, owned by the apply stage.
 pub struct State {
     shared: Arc<Shared>,
@@ -190,10 +195,12 @@ impl State {
     }
 
     /// Goes on as another state, which holds what this one would hold later. Every reader of this one becomes a reader
-    /// of that; what is being read or viewed ends where it began.
-    pub fn replace(&mut self, with: Self) {
-        self.shared = with.shared;
+    /// of that; what is being read or viewed ends where it began. Freeing what was may take long: the caller chooses
+    /// where.
+    pub fn replace(&mut self, with: Self) -> Replaced {
+        let replaced = std::mem::replace(&mut self.shared, with.shared);
         self.current.store(Arc::clone(&self.shared));
+        Replaced { _shared: replaced }
     }
 
     /// Applies the next entry, as one engine write.

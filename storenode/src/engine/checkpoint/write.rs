@@ -62,7 +62,11 @@ pub(super) fn remove(files: &dyn Files, dir: &Path, which: impl Fn(&str) -> bool
     let mut names = files.list(dir).attempt("list the directory", dir)?;
     names.retain(|name| which(name));
     for path in names.iter().map(|name| dir.join(name)) {
-        files.remove(&path).attempt("remove", &path)?;
+        match files.remove(&path) {
+            // A checkpoint and a snapshot that take over at the same time remove the same ones.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.attempt("remove", &path)?,
+        }
     }
     if !names.is_empty() {
         files.sync_dir(dir).attempt("sync the directory", dir)?;

@@ -27,7 +27,7 @@ use std::thread::JoinHandle;
 
 use super::inbox::Inbox;
 use super::log_stage::Delay;
-use crate::state::{Input, State};
+use crate::state::{Input, Replaced, State};
 use deferred::{Course, Deferred};
 
 pub(crate) use work::{ApplyWork, Done, Task};
@@ -166,7 +166,7 @@ impl ApplyStage {
     ///
     /// # Panics
     /// When the stage is away.
-    pub(crate) fn install(&mut self, state: State) {
+    pub(crate) fn install(&mut self, state: State) -> Replaced {
         match &mut self.whereabouts {
             Whereabouts::Home(work) => work.install(state),
             _ => panic!("states change places only at home"),

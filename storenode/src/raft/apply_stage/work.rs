@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::leader::lease_expiry::Lessor;
 use crate::raft::member::Clock;
-use crate::state::{Input, LeaseChange, Outcome, Reader, State};
+use crate::state::{Input, LeaseChange, Outcome, Reader, Replaced, State};
 use crate::watch::Hub;
 
 /// An entry to apply.
@@ -69,10 +69,11 @@ impl ApplyWork {
     }
 
     /// Goes on with the state of another member's snapshot.
-    pub(super) fn install(&mut self, state: State) {
-        self.state.replace(state);
+    pub(super) fn install(&mut self, state: State) -> Replaced {
+        let replaced = self.state.replace(state);
         let (_, term) = self.reader.applied();
         self.hub.leap(self.stamp(term), self.reader.compacted());
+        replaced
     }
 
     /// Reads of the applied state.

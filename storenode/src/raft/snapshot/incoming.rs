@@ -78,6 +78,10 @@ impl Member {
     }
 
     fn take_piece(&mut self, from: MemberId, snapshot: SnapshotId, piece: Piece) {
+        if self.core.is_blank() && !piece.whole {
+            // It was taken for who this member was before it lost its disk; the leader hears of that, and gives it up.
+            return;
+        }
         let applied = self.applier.reader().applied().0;
         let mut effects = Vec::new();
         self.snapshots.incoming.receiver.piece(from, snapshot, piece, applied, &mut effects);
@@ -149,8 +153,8 @@ impl Member {
         let index = loaded.start.index;
         self.snapshots.storages.adopt(index)?;
         self.unapplied.clear();
-        self.applier.install(loaded.state);
-        self.background.replace(loaded.durability, &self.shared);
+        let replaced = self.applier.install(loaded.state);
+        self.background.replace(loaded.durability, replaced, &self.shared);
         self.metrics.applied(index, self.applier.pending());
         tracing::info!(%index, leader = %loaded.leader, "installed a snapshot of the leader");
         let mut effects = Vec::new();
@@ -164,6 +168,7 @@ impl Member {
         if let Some(loaded) = loaded {
             tracing::info!(index = %loaded.start.index, "a snapshot came too late");
             loaded.durability.retire();
+            self.background.close(loaded);
         }
         let mut effects = Vec::new();
         self.snapshots.incoming.receiver.forget(&mut effects);

@@ -81,6 +81,8 @@ pub(crate) struct Piece {
     pub(crate) data: Bytes,
     /// Whether the file ends with it.
     pub(crate) last: bool,
+    /// Whether a member that has lost its disk may take it: the leader was confirmed without it since it asked.
+    pub(crate) whole: bool,
 }
 
 /// How far the receiver is.

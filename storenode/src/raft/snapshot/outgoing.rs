@@ -26,7 +26,7 @@ use crate::raft::fatal::Fatal;
 use crate::raft::member::Member;
 use crate::raft::membership;
 use crate::raft::transport::PeerMessage;
-use crate::raft::window::Lack;
+use crate::raft::window::{Held, Lack};
 use crate::state::View;
 
 /// Chunks that one read gives.
@@ -56,7 +56,7 @@ enum State {
     /// Waits until this leader is known to be the leader.
     Confirming { to: MemberId, round: oneshot::Receiver<Result<Barrier, Error>> },
     /// Waits until so much is applied.
-    Applying { to: MemberId, index: LogIndex },
+    Applying { to: MemberId, lack: Lack, index: LogIndex },
     /// A View is held ready for raft to take, for so many ticks.
     Offered { pinned: Box<Pinned>, ticks: u32 },
     /// Pieces leave.
@@ -67,6 +67,7 @@ enum State {
 
 struct Pinned {
     to: MemberId,
+    lack: Lack,
     snapshot: SnapshotId,
     index: LogIndex,
     view: Arc<View>,
@@ -130,12 +131,17 @@ impl Member {
             State::Delivered { to: last, .. } => *last == to,
             // The round may need the one that only lacks entries: nothing is committed without it.
             State::Confirming { .. } => lack == Lack::Entries,
-            _ => false,
+            // It has lost its disk since it lacked entries.
+            State::Applying { to: last, lack: Lack::Entries, .. } => *last == to && lack == Lack::Everything,
+            State::Offered { pinned, .. } | State::Sending(pinned) => {
+                pinned.to == to && pinned.lack == Lack::Entries && lack == Lack::Everything
+            }
+            State::Applying { .. } => false,
         };
         if self.role.leads && free {
             outgoing.term = self.role.term;
             outgoing.state = match lack {
-                Lack::Entries => State::Applying { to, index: LogIndex(0) },
+                Lack::Entries => State::Applying { to, lack, index: LogIndex(0) },
                 Lack::Everything => {
                     let (respond, round) = oneshot::channel();
                     self.barriers.wait(respond);
@@ -156,11 +162,13 @@ impl Member {
         self.snapshots.outgoing.state = match state {
             State::Idle => State::Idle,
             State::Confirming { to, mut round } => match round.try_recv() {
-                Ok(Ok(barrier)) => State::Applying { to, index: barrier.index },
+                Ok(Ok(barrier)) => State::Applying { to, lack: Lack::Everything, index: barrier.index },
                 Err(TryRecvError::Empty) => State::Confirming { to, round },
                 Ok(Err(_)) | Err(TryRecvError::Closed) => State::Idle,
             },
-            State::Applying { to, index } if applied >= index && !self.applier.is_away() => return self.pin(to),
+            State::Applying { to, lack, index } if applied >= index && !self.applier.is_away() => {
+                return self.pin(to, lack);
+            }
             state @ State::Applying { .. } => state,
             State::Offered { ticks: 0, .. } => {
                 self.step(Input::Hold(None))?;
@@ -231,7 +239,7 @@ impl Member {
         self.send_on(effects)
     }
 
-    fn pin(&mut self, to: MemberId) -> Result<(), Fatal> {
+    fn pin(&mut self, to: MemberId, lack: Lack) -> Result<(), Fatal> {
         let view = Arc::new(self.applier.reader().view());
         let (index, term) = view.applied();
         let members = view.small_records().iter().find(|(key, _)| *key == SmallKey::ConfState);
@@ -243,17 +251,18 @@ impl Member {
         let (pace, ticks) = (self.snapshots.pace, 1_000 / self.pace.tick.as_millis().max(1));
         let mut pinned = Pinned {
             to,
+            lack,
             snapshot: SnapshotId { term: self.role.term, sequence: self.snapshots.outgoing.taken },
             index,
             view,
-            sender: Sender::new(index, pace, u64::try_from(ticks).unwrap_or(u64::MAX)),
+            sender: Sender::new(index, lack == Lack::Everything, pace, u64::try_from(ticks).unwrap_or(u64::MAX)),
             chunks: None,
             again: false,
             logged: 0,
         };
         pinned.chunks = Some(pinned.chunks(self.snapshots.identity(), pace));
         self.snapshots.outgoing.state = State::Offered { pinned: Box::new(pinned), ticks: TICKS_TO_TAKE };
-        self.step(Input::Hold(Some((to, metadata))))
+        self.step(Input::Hold(Some(Held { follower: to, lack, metadata })))
     }
 
     fn send_on(&mut self, effects: Vec<Effect>) -> Result<(), Fatal> {

@@ -27,6 +27,8 @@ const TICKS_TO_GIVE_UP: u32 = 3_000;
 #[derive(Debug)]
 pub(super) struct Sender {
     index: LogIndex,
+    /// What each piece says of it.
+    whole: bool,
     window: u64,
     bytes_per_tick: i64,
     /// From `acknowledged` on.
@@ -59,11 +61,13 @@ pub(super) enum Effect {
 }
 
 impl Sender {
-    /// A snapshot through `index`. `ticks` of the driver's clock make a second.
-    pub(super) fn new(index: LogIndex, pace: SnapshotPace, ticks: u64) -> Self {
+    /// A snapshot through `index`, for a member that has lost its disk if `whole`. `ticks` of the driver's clock make a
+    /// second.
+    pub(super) fn new(index: LogIndex, whole: bool, pace: SnapshotPace, ticks: u64) -> Self {
         let bytes_per_tick = (pace.bytes_per_second / ticks.max(1)).max(1);
         Self {
             index,
+            whole,
             window: pace.chunk_bytes as u64 * WINDOW_PIECES,
             bytes_per_tick: i64::try_from(bytes_per_tick).unwrap_or(i64::MAX),
             pieces: VecDeque::new(),
@@ -137,7 +141,7 @@ impl Sender {
     }
 
     fn piece(&self, offset: u64, last: bool) -> Piece {
-        Piece { index: self.index, offset, data: Bytes::new(), last }
+        Piece { index: self.index, offset, data: Bytes::new(), last, whole: self.whole }
     }
 
     fn begin_again(&mut self) {

@@ -65,7 +65,7 @@ impl Script {
         self.term += 1;
         (self.read, self.reading) = (0, false);
         let pace = SnapshotPace { chunk_bytes: CHUNK, bytes_per_second: self.rate };
-        self.sender = Some(Sender::new(INDEX, pace, 1));
+        self.sender = Some(Sender::new(INDEX, false, pace, 1));
         String::new()
     }
 

@@ -69,9 +69,9 @@ fn encode_transfer(transfer: Transfer) -> peer::Message {
     let SnapshotId { term, sequence } = transfer.snapshot;
     let message = peer::Message { term: term.0, ..peer::Message::default() };
     match transfer.step {
-        Step::Piece(Piece { index, offset, data, last }) => peer::Message {
+        Step::Piece(Piece { index, offset, data, last, whole }) => peer::Message {
             kind: Kind::SnapshotPiece.into(),
-            piece: Some(peer::Piece { sequence, index: index.0, offset, data, last }),
+            piece: Some(peer::Piece { sequence, index: index.0, offset, data, last, whole }),
             ..message
         },
         Step::Progress(Progress { wanted, installed }) => peer::Message {
@@ -125,9 +125,9 @@ pub(crate) fn decode(message: &peer::Message, from: MemberId, to: MemberId) -> O
 fn decode_transfer(message: &peer::Message, from: MemberId, to: MemberId) -> Option<Transfer> {
     let (sequence, step) = match (&message.piece, &message.progress) {
         (Some(piece), None) => {
-            let &peer::Piece { sequence, index, offset, last, .. } = piece;
+            let &peer::Piece { sequence, index, offset, last, whole, .. } = piece;
             let data = Bytes::copy_from_slice(&piece.data);
-            (sequence, Step::Piece(Piece { index: LogIndex(index), offset, data, last }))
+            (sequence, Step::Piece(Piece { index: LogIndex(index), offset, data, last, whole }))
         }
         (None, Some(peer::Progress { sequence, wanted, installed })) => {
             let (sequence, wanted, installed) = (*sequence, *wanted, *installed);
@@ -192,7 +192,7 @@ mod tests {
             assert_travels(&Content::Raft(sent));
         }
         let snapshot = SnapshotId { term: Term(3), sequence: 4 };
-        let piece = Piece { index: LogIndex(5), offset: 6, data: "data".into(), last: true };
+        let piece = Piece { index: LogIndex(5), offset: 6, data: "data".into(), last: true, whole: true };
         for step in [Step::Piece(piece), Step::Progress(Progress { wanted: 7, installed: true })] {
             assert_travels(&Content::Snapshot(Transfer { from: MemberId(10), to: MemberId(11), snapshot, step }));
         }

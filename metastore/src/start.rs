@@ -30,6 +30,12 @@ pub enum StartError {
     /// A socket that was bound cannot be served.
     #[error("a listening socket cannot be used: {0}")]
     Socket(#[from] std::io::Error),
+    /// A member without data cannot tell whether it had some.
+    #[error(
+        "this member has no data, and the one at {0}, which may know whether it had, accepts connections without an \
+         answer: see to that member first, or stop it"
+    )]
+    SilentFounder(String),
     /// The node stopped before it served.
     #[error("the storage node stopped before the cluster had a leader; the log above says why")]
     Stopped,

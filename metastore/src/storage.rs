@@ -57,7 +57,7 @@ impl Storage {
         sockets: Sockets,
         registry: Registry,
     ) -> Result<Self, StartError> {
-        if !config.joins && lost_disk::is_known_to_others(who, &config.data_dir, &sockets.peers).await {
+        if !config.joins && lost_disk::is_known_to_others(who, &config.data_dir, &sockets.peers).await? {
             tracing::warn!(
                 "this member's data is gone, while others of its cluster know it: it copies everything from them, and \
                  neither votes nor acknowledges before that"

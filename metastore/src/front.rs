@@ -90,7 +90,9 @@ impl Front {
         let router = Router::new(Arc::clone(&nodes), server_timeout);
         let floor = Arc::clone(router.floor());
         let stack = stack(router, TelemetryLayer::new(registry, gateway.slow_request)?, server_timeout);
-        let watch = WatchService::new(Arc::new(watch::Hub::new(nodes, floor)), identity.clone(), gateway);
+        let hub = Arc::new(watch::Hub::new(nodes, floor));
+        watch::register(registry, &hub)?;
+        let watch = WatchService::new(hub, identity.clone(), gateway);
         let etcd = Etcd::new(Caller::new(stack, identity, Arc::new(gateway.clone())), watch, registry)?;
         Ok(Self { etcd, options: Options::from(gateway), following })
     }

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-/// The greeting. `addresses` are those clients are served at, the main one first; `place` says where the data is.
-pub(crate) fn greeting(addresses: &[SocketAddr], place: &str) -> String {
+/// The greeting. `addresses` are those clients are served at, the main one first; `place` says where the data is, and
+/// `afresh` how to be rid of it.
+pub(crate) fn greeting(addresses: &[SocketAddr], place: &str, afresh: &str) -> String {
     let main = addresses.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
     let target = match main.ip().is_unspecified() {
         true => SocketAddr::from(([127, 0, 0, 1], main.port())),
@@ -22,7 +23,7 @@ Try in another terminal:
   etcdctl --endpoints={target} put foo bar
   etcdctl --endpoints={target} get foo
 
-Stop with Ctrl-C. Start afresh with: make reset
+Stop with Ctrl-C.{afresh}
 "#,
         listed = listed.join(", "),
     )
@@ -34,9 +35,9 @@ mod tests {
 
     #[test]
     fn examples_go_where_clients_are_served() {
-        let text = greeting(&[SocketAddr::from(([0, 0, 0, 0], 1234))], "Data directory: /d");
+        let text = greeting(&[SocketAddr::from(([0, 0, 0, 0], 1234))], "Data directory: /d", " Afresh: rm");
         assert!(text.contains("serves etcd's API on 0.0.0.0:1234 "), "{text}");
         assert_eq!(text.matches("127.0.0.1:1234").count(), 4, "{text}");
-        assert!(text.contains("Data directory: /d\n"), "{text}");
+        assert!(text.contains("Data directory: /d\n") && text.ends_with("Stop with Ctrl-C. Afresh: rm\n"), "{text}");
     }
 }

@@ -83,7 +83,8 @@ fn remark(spec: &OptionSpec) -> &'static str {
 
 /// The text of `--version`: etcd's four lines, which tools read, and this product's own.
 pub fn version() -> String {
-    let commit = option_env!("METASTORE_GIT_SHA").unwrap_or("not recorded in this build");
+    let commit =
+        option_env!("METASTORE_GIT_SHA").filter(|commit| !commit.is_empty()).unwrap_or("not recorded in this build");
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -135,9 +135,15 @@ async fn serve_until_asked(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::take()?;
     let (deadline, role) = (config.shutdown_timeout, config.role);
     let greets = role.has_clients() && (config.welcome || std::io::stdout().is_terminal());
-    let place = match role {
-        Role::Gateway => format!("Storage nodes: {}", config.storenodes.join(", ")),
-        Role::MetaStore | Role::StoreNode => format!("Data directory: {}", config.data_dir.display()),
+    let data = config.data_dir.display();
+    let (place, afresh) = match role {
+        Role::Gateway => (format!("Storage nodes: {}", config.storenodes.join(", ")), String::new()),
+        Role::MetaStore | Role::StoreNode if config.welcome => {
+            (format!("Data directory: {data}"), format!(" Start afresh with: make reset DATA={data}"))
+        }
+        Role::MetaStore | Role::StoreNode => {
+            (format!("Data directory: {data}"), format!(" To start afresh, stop it and delete {data}."))
+        }
     };
     let mut running = start(config).await?;
     match role {
@@ -145,7 +151,7 @@ async fn serve_until_asked(config: Config) -> Result<(), Failure> {
         Role::StoreNode => tracing::info!("ready to serve gateways"),
     }
     if greets {
-        print(&greeting::greeting(running.client_addresses(), &place))?;
+        print(&greeting::greeting(running.client_addresses(), &place, &afresh))?;
     }
     let asked = tokio::select! {
         name = signals.next() => Ok(name),

@@ -84,15 +84,9 @@ pub enum RecordError {
     },
     /// Another cluster's data.
     #[error(
-        "holds the data of another cluster, founded with --initial-cluster-token {found}, not {asked}: start \
-         it with its own token"
+        "holds the data of another cluster, founded with another --initial-cluster-token: start it with its own token"
     )]
-    OtherCluster {
-        /// The token it was founded with.
-        found: String,
-        /// The token asked for.
-        asked: String,
-    },
+    OtherCluster,
     /// Another engine's data.
     #[error("holds data of the {found} engine, not of {asked}: start it with --storage {found}")]
     OtherEngine {
@@ -160,8 +154,7 @@ impl Record {
     /// What the flags ask for and the directory does not hold.
     pub fn check(&self, bootstrap: &Bootstrap, engine: &str) -> Result<(), RecordError> {
         if bootstrap.token_given && bootstrap.token != self.cluster_token {
-            let (found, asked) = (self.cluster_token.clone(), bootstrap.token.clone());
-            return Err(RecordError::OtherCluster { found, asked });
+            return Err(RecordError::OtherCluster);
         }
         if bootstrap.name_given && bootstrap.name != self.name {
             let (found, asked) = (self.name.clone(), bootstrap.name.clone());

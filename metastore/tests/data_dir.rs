@@ -76,8 +76,8 @@ fn data_of_somebody_else_is_refused_by_name() {
     assert_eq!(
         refusal(path, &other_token),
         format!(
-            "{start}holds the data of another cluster, founded with --initial-cluster-token etcd-cluster, not mine: \
-             start it with its own token{end}"
+            "{start}holds the data of another cluster, founded with another --initial-cluster-token: start it with its \
+             own token{end}"
         )
     );
     let engine = DataDir::open(path, &member("m1"), "rocksdb").unwrap_err().to_string();

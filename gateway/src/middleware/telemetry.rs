@@ -95,9 +95,9 @@ impl Metrics {
         let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let error = error.map(tracing::field::display);
         if duration > self.slow_call {
-            tracing::warn!(request = id.0, method, microseconds, error, "slow request");
+            tracing::warn!(request_id = id.0, method, microseconds, error, "slow request");
         } else {
-            tracing::debug!(request = id.0, method, microseconds, error, "request");
+            tracing::debug!(request_id = id.0, method, microseconds, error, "request");
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     cluster("initial-cluster", Kind::Text, "").doc("First members as NAME=URL pairs; this member alone when empty."),
     cluster("initial-cluster-state", Kind::Choice(&["new", "existing"]), "new")
         .doc("Whether to found a cluster (new) or to join one (existing); ignored on a restart."),
-    cluster("initial-cluster-token", Kind::Text, "etcd-cluster")
+    cluster("initial-cluster-token", Kind::Secret, "etcd-cluster")
         .path("cluster_id")
         .roles(EVERY)
         .doc("Sets clusters apart, and is the secret that members and gateways know each other by."),

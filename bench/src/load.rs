@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::Result;
 use crate::report::{self, Report};
 use crate::system::Server;
-use crate::workload::{RANGE_KEY, VALUE_SIZE, Workload};
+use crate::workload::{RANGE_KEY, VALUE_SIZE, Workload, load_of};
 
 /// One workload, once, on one system.
 #[derive(Debug, Clone, Serialize)]
@@ -33,13 +33,16 @@ pub(crate) struct Tools<'a> {
 }
 
 impl Tools<'_> {
-    /// Puts the key that ranges read.
-    pub(crate) fn prepare(&self, server: &Server) -> Result<()> {
+    /// Puts the key that ranges read, and what else the workload finds there.
+    pub(crate) fn prepare(&self, workload: &Workload, server: &Server) -> Result<()> {
         let value = "v".repeat(VALUE_SIZE);
         let output =
             Command::new(self.etcdctl).args(["--endpoints", &server.endpoint, "put", RANGE_KEY, &value]).output()?;
         if !output.status.success() {
             return Err(format!("etcdctl put: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        if workload.preloaded > 0 {
+            self.benchmark("preload", &load_of(workload.preloaded), &server.endpoint)?;
         }
         Ok(())
     }
@@ -47,7 +50,7 @@ impl Tools<'_> {
     /// One run. A failed operation makes the whole run an error: a fast refusal is not a fast answer.
     pub(crate) fn run(&self, workload: &Workload, server: &Server, round: usize) -> Result<Sample> {
         let cpu_before = server.cpu_seconds()?;
-        let report = self.benchmark(workload, &server.endpoint)?;
+        let report = self.benchmark(&workload.name, &workload.arguments, &server.endpoint)?;
         let cpu = server.cpu_seconds()? - cpu_before;
         let memory = server.memory()?;
         #[expect(clippy::cast_precision_loss)]
@@ -64,13 +67,13 @@ impl Tools<'_> {
         })
     }
 
-    fn benchmark(&self, workload: &Workload, endpoint: &str) -> Result<Report> {
+    fn benchmark(&self, name: &str, arguments: &[String], endpoint: &str) -> Result<Report> {
         let output = Command::new(self.benchmark)
             .args(["--precise", "--endpoints", endpoint])
-            .args(&workload.arguments)
+            .args(arguments)
             .stdin(Stdio::null())
             .output()?;
-        let failed = |what: &str| format!("{}: {what}", workload.name);
+        let failed = |what: &str| format!("{name}: {what}");
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr);
             return Err(failed(stderr.lines().last().unwrap_or("the load tool failed")).into());

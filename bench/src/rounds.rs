@@ -75,7 +75,7 @@ fn measure(workload: &Workload, systems: &[System; 2], options: &Options) -> Res
             let system = &systems[which];
             let named = |error| format!("{}: {error}", system.name);
             let server = system.start(&options.directory).map_err(named)?;
-            tools.prepare(&server).map_err(named)?;
+            tools.prepare(workload, &server).map_err(named)?;
             samples[which].push(tools.run(workload, &server, round).map_err(named)?);
         }
     }

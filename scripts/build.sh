@@ -9,5 +9,9 @@
 scripts/deps.sh build
 case ${PROFILE:-release} in
     release) cargo build --release --workspace --locked ;;
-    *) cargo build --profile "$PROFILE" --package metastore --locked ;;
+    *)
+        METASTORE_GIT_SHA=$(git rev-parse --short HEAD 2>/dev/null || true)
+        export METASTORE_GIT_SHA
+        cargo build --profile "$PROFILE" --package metastore --locked
+        ;;
 esac

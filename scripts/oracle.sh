@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the real etcd, etcdctl, etcdutl, etcd's load tool and a CoreDNS from the Go module proxy, in the versions
-# that tests/oracle/*/go.mod pin, into a cache that all checkouts share. Quick when they are there.
+# Builds the real etcd, etcdctl, etcdutl, etcd's load tool, a CoreDNS and a program that prints etcd's wire contract,
+# from the Go module proxy, in the versions that tests/oracle/*/go.mod pin, into a cache that all checkouts share. Quick when they are there.
 
 # shellcheck source=scripts/environment.sh
 . "$(dirname "$0")/environment.sh"
@@ -8,6 +8,7 @@
 etcd="$cache/oracle/etcd-$(pinned etcd go.etcd.io/etcd/server/v3)"
 benchmark="$cache/oracle/benchmark-$(pinned benchmark go.etcd.io/etcd/v3)"
 coredns="$cache/oracle/coredns-$(pinned coredns github.com/coredns/coredns)"
+descriptors="$cache/oracle/descriptors-$(pinned descriptors go.etcd.io/etcd/api/v3)"
 
 # build directory program package: in tests/oracle/$pin. Named only once complete, so that a half-built
 # program is never taken for one.
@@ -34,3 +35,5 @@ pin=benchmark
 build "$benchmark" benchmark go.etcd.io/etcd/v3/tools/benchmark
 pin=coredns
 build "$coredns" coredns .
+pin=descriptors
+build "$descriptors" descriptors .

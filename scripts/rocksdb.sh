@@ -53,4 +53,4 @@ find "$work" -name '*.cc' | sort | xargs -P "$jobs" -I FILE \
 "${AR:-ar}" crs "$work/librocksdb.a" "$work"/*.o
 rm "$work"/*.o "$work"/*.cc
 # Another checkout may have been faster.
-mv -T "$work" "$ROCKSDB_LIB_DIR" 2>/dev/null || [ -f "$ROCKSDB_LIB_DIR/librocksdb.a" ]
+[ -f "$ROCKSDB_LIB_DIR/librocksdb.a" ] || mv "$work" "$ROCKSDB_LIB_DIR"

@@ -53,6 +53,30 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Like [`Cluster::start`], by the flags of the earlier product: members are numbers in a list of URLs.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub async fn start_by_numbers(programs: &[Program]) -> Result<Self, StartFailure> {
+        let failed = |error: std::io::Error| StartFailure(error.to_string());
+        let peers = programs.iter().map(|_| free_port()).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let list = peers.iter().map(|peer| format!("http://{peer}")).collect::<Vec<_>>().join(",");
+        let member = |(number, program): (usize, &Program)| {
+            let client = free_port()?;
+            let mut arguments = vec![
+                format!("--member-id={number}"),
+                format!("--cluster={list}"),
+                format!("--grpc-port={}", client.port()),
+            ];
+            arguments.extend(program.flags().iter().map(|&flag| flag.to_owned()));
+            Server::assemble(*program, client, arguments)
+        };
+        let members = (1..).zip(programs).map(member).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let mut cluster = Self { members, list };
+        cluster.found().await?;
+        Ok(cluster)
+    }
+
     /// Like [`Cluster::start`], with members that reach each other over a network that can be cut.
     ///
     /// # Errors

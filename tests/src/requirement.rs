@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 const ETCD_PIN: &str = include_str!("../oracle/etcd/go.mod");
 const BENCHMARK_PIN: &str = include_str!("../oracle/benchmark/go.mod");
 const COREDNS_PIN: &str = include_str!("../oracle/coredns/go.mod");
+const DESCRIPTORS_PIN: &str = include_str!("../oracle/descriptors/go.mod");
 
 /// A real etcd of the pinned version, or that of `METASTORE_ETCD_BIN`.
 pub fn etcd() -> Option<PathBuf> {
@@ -44,6 +45,12 @@ pub fn benchmark() -> Option<PathBuf> {
 pub fn coredns() -> Option<PathBuf> {
     let version = pinned(COREDNS_PIN, "github.com/coredns/coredns");
     oracle("METASTORE_COREDNS_BIN", "coredns", version, "coredns")
+}
+
+/// The program that prints etcd's wire contract, or that of `METASTORE_DESCRIPTORS_BIN`.
+pub fn descriptors() -> Option<PathBuf> {
+    let version = pinned(DESCRIPTORS_PIN, "go.etcd.io/etcd/api/v3");
+    oracle("METASTORE_DESCRIPTORS_BIN", "descriptors", version, "descriptors")
 }
 
 /// The version of the etcd whose behaviour is the judge, without a leading `v`.

@@ -79,10 +79,29 @@ impl Traffic {
 
     /// The process at an address has ended, and with it everything there.
     pub async fn lost(&mut self, address: SocketAddr) {
+        self.ended(address).await;
+    }
+
+    /// The process at an address has ended in order: no client there was answered with an error, but found nobody for
+    /// its next call.
+    ///
+    /// # Errors
+    /// What a client was answered.
+    pub async fn left(&mut self, address: SocketAddr) -> Result<(), String> {
+        let failed = self.ended(address).await.into_iter().find(|status| !was_never_sent(status));
+        failed.map_or(Ok(()), |status| Err(format!("a call at {address} was cut off: {status:?}")))
+    }
+
+    /// How the clients of an address ended.
+    async fn ended(&mut self, address: SocketAddr) -> Vec<Status> {
         let place = self.at.iter().position(|clients| clients.address == address);
-        let mut clients = self.at.swap_remove(place.expect("only what was entered is lost"));
-        while clients.busy.join_next().await.is_some() {}
+        let mut clients = self.at.swap_remove(place.expect("only what was entered can end"));
+        let mut statuses = Vec::new();
+        while let Some(ended) = clients.busy.join_next().await {
+            statuses.extend(ended.ok().and_then(Result::err));
+        }
         self.begins.push(clients.follower.ended().await);
+        statuses
     }
 
     /// Waits for writes, and for every client to be at work.
@@ -141,6 +160,12 @@ impl Traffic {
         }
         Ok(())
     }
+}
+
+/// Whether the call failed in this client, before it reached a connection: hyper's words for a call that was queued
+/// when its connection ended, and those of a connection that nobody took.
+fn was_never_sent(status: &Status) -> bool {
+    status.message() == "operation was canceled" || status.message().contains("connect error")
 }
 
 /// The history before a revision.

@@ -17,6 +17,7 @@ use tests::coredns::{CoreDns, ZONE};
 use tests::dns::asking::{Asking, Expectation, Outcome};
 use tests::dns::{Code, Data, Kind, Question, Record};
 use tests::process::Server;
+use tests::replicas;
 use tests::requirement;
 use tests::split::{self, Split};
 
@@ -114,6 +115,7 @@ async fn names_are_served_through_killed_leaders() {
         assert_eq!(cluster.agree().await.unwrap(), 5);
     }
     judge(&asking.finish().await);
+    replicas::are_equal(cluster).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,4 +141,5 @@ async fn killed_storage_nodes_are_not_noticed_behind_gateways() {
     let outcome = asking.finish().await;
     judge(&outcome);
     assert_eq!((outcome.failures, coredns.errors()), (0, Vec::new()));
+    replicas::of_split_are_equal(split).await.unwrap();
 }

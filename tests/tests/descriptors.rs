@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::Command;
 
 use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, ServiceDescriptor};
+use tests::requirement;
 
 #[test]
 fn descriptors_equal_etcds() {
@@ -20,19 +20,9 @@ fn descriptors_equal_etcds() {
 
 /// `None` when the comparison has to be skipped, which is allowed on a user's machine only.
 fn etcd_lines() -> Option<BTreeSet<String>> {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/descriptors");
-    let problem = match Command::new("go").args(["run", "."]).current_dir(program).output() {
-        Ok(output) if output.status.success() => {
-            return Some(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect());
-        }
-        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-        Err(error) => error.to_string(),
-    };
-    tests::requirement::missing(
-        &format!("`go run` in tests/oracle/descriptors: {problem}"),
-        "install Go and let it reach its module proxy, then make test",
-    );
-    None
+    let output = Command::new(requirement::descriptors()?).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
 }
 
 fn our_lines() -> BTreeSet<String> {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use proto::etcdserverpb::PutRequest;
-use tests::binary::Program;
+use tests::binary::{Program, etcd_stands_in};
 use tests::cluster::{Cluster, MIXED};
 use tests::replicas;
 
@@ -36,11 +36,22 @@ async fn three_members_replicate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_members_replicate() {
-    replicates(&[Program::MetaStore; 5]).await;
+    let [memory, disk, _] = MIXED;
+    replicates(&[memory, disk, memory, disk, memory]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_are_founded_by_the_earlier_products_flags() {
+    if !etcd_stands_in() {
+        replicate(Cluster::start_by_numbers(&MIXED).await.unwrap()).await;
+    }
 }
 
 async fn replicates(programs: &[Program]) {
-    let cluster = Cluster::start(programs, &[]).await.unwrap();
+    replicate(Cluster::start(programs, &[]).await.unwrap()).await;
+}
+
+async fn replicate(cluster: Cluster) {
     let leader = cluster.leader().await.unwrap();
     let written = put_many(&cluster, leader, 0).await;
     assert_eq!(cluster.agree().await.unwrap(), written);
@@ -62,6 +73,9 @@ async fn a_terminated_leader_hands_over_first() {
     for (index, member) in cluster.members.iter().enumerate().filter(|(index, _)| *index != leader) {
         assert!(!member.log().contains("nobody took leadership over"), "member {index}");
     }
+    cluster.restart(leader).unwrap();
+    cluster.agree().await.unwrap();
+    replicas::are_equal(cluster).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,5 +96,8 @@ async fn a_member_that_lost_its_disk_joins_again_by_itself() {
     let other = (0..3).find(|&index| index != leader && index != next).unwrap();
     cluster.members[other].kill();
     let led = cluster.leader().await.unwrap();
-    put_many(&cluster, led, 2).await;
+    written += put_many(&cluster, led, 2).await;
+    cluster.restart(other).unwrap();
+    assert_eq!(cluster.agree().await.unwrap(), written);
+    replicas::are_equal(cluster).await.unwrap();
 }

@@ -69,7 +69,7 @@ async fn kill_leaders(programs: &[Program; 3], times: usize) -> Vec<Duration> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_terminated_leader_is_not_noticed_at_the_others() {
+async fn a_terminated_leader_fails_no_request() {
     let mut cluster = Cluster::start(&MIXED, &[]).await.unwrap();
     let mut traffic = traffic(&cluster).await;
     for round in 0..amount(2, 10) {
@@ -77,7 +77,7 @@ async fn a_terminated_leader_is_not_noticed_at_the_others() {
         let leader = cluster.leader().await.unwrap();
         let status = cluster.members[leader].terminate(GRACE).await.unwrap();
         assert!(status.success(), "round {round}: {status}");
-        traffic.lost(cluster.members[leader].client()).await;
+        traffic.left(cluster.members[leader].client()).await.unwrap();
         traffic.goes_on().await.unwrap_or_else(|reason| panic!("round {round}, after the end: {reason}"));
         back(&mut cluster, leader, &mut traffic).await;
     }

@@ -29,6 +29,12 @@ pub enum Fault {
     ForgottenVote,
     /// Progress overtakes the events it covers.
     EarlyProgress,
+    /// A session does not know its own writes again: one that is repeated is applied again.
+    ForgottenSession,
+    /// The content of a checkpoint or snapshot lacks its last version.
+    SnapshotLacksVersion,
+    /// A leader takes for committed what it alone has made durable.
+    CommitWithoutQuorum,
 }
 
 #[cfg(not(feature = "planted-faults"))]

@@ -4,7 +4,7 @@ use tests::requirement::is_long_run;
 use tests::simulation::cluster_faults::{ClusterRun, ClusterTally};
 use tests::simulation::seeds::Seeds;
 
-const SEEDS: Seeds = Seeds { everyday: 30, long: 300 };
+const SEEDS: Seeds = Seeds { everyday: 60, long: 300 };
 
 #[test]
 fn three_members_keep_their_promises() {
@@ -25,7 +25,7 @@ fn run(size: u64) {
     let runs = if is_long_run() { SEEDS.long } else { SEEDS.everyday };
     assert!(tally.writes >= runs * 100 && tally.reads >= runs * 100, "{tally:?}");
     assert!(tally.terms >= runs * 3 && tally.partitions >= runs * 4, "{tally:?}");
-    assert!(tally.interrupted_elections >= runs && tally.leases >= runs * 2, "{tally:?}");
+    assert!(tally.interrupted_elections >= runs && tally.leases >= runs * 2 && tally.repeated >= runs, "{tally:?}");
     assert!(tally.power_losses >= runs * 4 && tally.blackouts >= runs / 3 && tally.pauses >= runs * 2, "{tally:?}");
 }
 

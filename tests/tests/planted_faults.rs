@@ -19,7 +19,8 @@ use tests::watch_stress;
 
 /// The seeds of a suite in `make test`.
 const POWER_LOSS_SEEDS: u64 = 60;
-const CLUSTER_SEEDS: u64 = 2 * 30;
+const CLUSTER_SEEDS: u64 = 2 * 60;
+const SHORT_LOG_SEEDS: u64 = 60;
 const WATCH_SEEDS: u64 = 250;
 
 #[test]
@@ -69,6 +70,21 @@ fn early_progress() {
     find(Fault::EarlyProgress, WATCH_SEEDS, watches);
 }
 
+#[test]
+fn forgotten_session() {
+    find(Fault::ForgottenSession, CLUSTER_SEEDS, cluster);
+}
+
+#[test]
+fn snapshot_lacks_version() {
+    find(Fault::SnapshotLacksVersion, SHORT_LOG_SEEDS, short_logs);
+}
+
+#[test]
+fn commit_without_quorum() {
+    find(Fault::CommitWithoutQuorum, CLUSTER_SEEDS, cluster);
+}
+
 fn power_loss(seed: u64) -> Result<(), String> {
     PowerLossRun::new(seed).run().map(drop)
 }
@@ -76,6 +92,11 @@ fn power_loss(seed: u64) -> Result<(), String> {
 /// Of three members and of five, in turn.
 fn cluster(run: u64) -> Result<(), String> {
     ClusterRun::new(run / 2, if run.is_multiple_of(2) { 3 } else { 5 }).run().map(drop)
+}
+
+/// Members that need snapshots.
+fn short_logs(seed: u64) -> Result<(), String> {
+    ClusterRun::with_short_logs(seed, 3 + 2 * (seed % 2)).run().map(drop)
 }
 
 /// On this thread alone, as the fault is.

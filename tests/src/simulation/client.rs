@@ -26,7 +26,7 @@ use super::machine::PendingWrite;
 use super::pending::Pending;
 
 /// Few, so that clients meet.
-const KEYS: u32 = 5;
+pub(super) const KEYS: u32 = 5;
 /// How probable it is that a client takes somebody else for the leader.
 const OUTDATED: f64 = 0.2;
 /// After so many milliseconds a client takes the outcome as unknown.
@@ -192,12 +192,12 @@ impl Client {
     }
 }
 
-fn numbered(number: u32) -> Bytes {
+pub(super) fn numbered(number: u32) -> Bytes {
     Bytes::from(format!("key {number}"))
 }
 
 /// The write an action is; `None` for a read.
-fn operation(action: &Action) -> Option<Operation> {
+pub(super) fn operation(action: &Action) -> Option<Operation> {
     let put = |key: &Bytes, value: &Bytes| PutRequest {
         key: key.clone(),
         value: PutValue::Set(value.clone()),
@@ -233,7 +233,7 @@ fn query(node: &Node, action: &Action, freshness: Freshness) -> Option<Pending<R
     Some(Pending::new(node.query(Request::Range(request), freshness)))
 }
 
-fn written(response: Response) -> Outcome {
+pub(super) fn written(response: Response) -> Outcome {
     match response {
         Response::Put(put) => Outcome::Wrote(put.revision),
         Response::DeleteRange(deleted) if deleted.deleted == 0 => Outcome::Saw(deleted.revision, None),

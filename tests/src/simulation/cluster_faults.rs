@@ -17,6 +17,7 @@ use super::history::History;
 use super::lease_holder::LeaseHolder;
 use super::network::Quality;
 use super::pending::runtime;
+use super::repeater::Repeater;
 use super::replicas::{equal_each_other, history};
 
 /// The time with faults.
@@ -28,6 +29,7 @@ const MAX_OFF: Duration = Duration::from_secs(2);
 /// As long, where the power flickers.
 const MAX_FLICKER: Duration = Duration::from_millis(20);
 const CLIENTS: usize = 8;
+const REPEATERS: usize = 2;
 const LEASE_HOLDERS: i64 = 2;
 
 /// What a run went through.
@@ -49,6 +51,8 @@ pub struct ClusterTally {
     pub pauses: u64,
     /// How often a member lost its power in an election.
     pub interrupted_elections: u64,
+    /// Numbered writes that were sent more than once.
+    pub repeated: u64,
     /// Leases that clients were granted.
     pub leases: u64,
     /// Snapshots that reached a member's disk.
@@ -68,6 +72,7 @@ impl ClusterTally {
         self.partitions += other.partitions;
         self.pauses += other.pauses;
         self.interrupted_elections += other.interrupted_elections;
+        self.repeated += other.repeated;
         self.leases += other.leases;
         self.snapshots += other.snapshots;
         self.new_disks += other.new_disks;
@@ -78,6 +83,7 @@ impl ClusterTally {
 pub struct ClusterRun {
     cluster: Cluster,
     clients: Vec<Client>,
+    repeaters: Vec<Repeater>,
     lease_holders: Vec<LeaseHolder>,
     history: History,
     /// When each machine that is off starts again.
@@ -127,12 +133,13 @@ impl ClusterRun {
         Self {
             cluster,
             clients,
+            repeaters: (0..REPEATERS).map(|_| Repeater::default()).collect(),
             lease_holders,
             history: History::default(),
             restarts,
             terms,
             fault_rate: random.random_range(0.005..0.03),
-            flicker_rate: if random.random() { 0.3 } else { 0.0 },
+            flicker_rate: if random.random() { 0.4 } else { 0.0 },
             replaces_disks: false,
             restored_by: None,
             staged,
@@ -170,6 +177,7 @@ impl ClusterRun {
         self.judge()?;
         (self.tally.writes, self.tally.reads) = self.history.finished();
         self.tally.terms = self.cluster.terms_led();
+        self.tally.repeated = self.repeaters.iter().map(Repeater::repeated).sum();
         self.tally.leases = self.lease_holders.iter().map(LeaseHolder::granted).sum();
         Ok(self.tally)
     }
@@ -198,6 +206,10 @@ impl ClusterRun {
         for client in &mut self.clients {
             let may_start = may_start && self.random.random_bool(0.3);
             client.step(&self.cluster, &mut self.random, &mut self.history, may_start);
+        }
+        for repeater in &mut self.repeaters {
+            let may_start = may_start && self.random.random_bool(0.3);
+            repeater.step(&self.cluster, &mut self.random, &mut self.history, may_start);
         }
         for holder in &mut self.lease_holders {
             holder.step(&self.cluster, &mut self.random, may_start)?;
@@ -314,6 +326,7 @@ impl ClusterRun {
         let applied = |index: usize| nodes[index].reader().applied();
         nodes.len() == self.cluster.size()
             && self.clients.iter().all(Client::is_idle)
+            && self.repeaters.iter().all(Repeater::is_idle)
             && self.lease_holders.iter().all(LeaseHolder::is_idle)
             && (1..nodes.len()).all(|index| applied(index) == applied(0))
             && self.cluster.everybody_knows_one_leader_of(applied(0).1)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use internal_proto::{Answer, AuthRevision};
-use internal_proto::{ClusterId, Command, Error, Member, MemberId, Operation, Responder, Store as _, Write};
+use internal_proto::{ClusterId, Command, Error, Member, MemberId, Operation, Origin, Responder, Store as _, Write};
 use prometheus::Registry;
 use storenode::config::{Config, Engine};
 use storenode::files::{Files as _, PowerLoss};
@@ -143,6 +143,17 @@ impl Machine {
         let (writes, answers) = operations.iter().map(write).unzip();
         node.submit(writes);
         answers
+    }
+
+    /// Hands one write to the node, numbered if it has an origin; its answer.
+    ///
+    /// # Panics
+    /// As [`Machine::submit`].
+    pub fn submit_as(&self, origin: Option<Origin>, operation: &Operation) -> PendingWrite {
+        let (mut write, answer) = write(operation);
+        write.command.origin = origin;
+        self.node().expect("writes go to a running node").submit(vec![write]);
+        answer
     }
 
     /// The directory of the log.

@@ -24,6 +24,7 @@ pub mod model;
 pub mod network;
 pub mod pending;
 pub mod power_loss;
+pub mod repeater;
 pub mod replicas;
 pub mod seeds;
 pub mod tally;

@@ -87,7 +87,11 @@ impl Content for View {
     }
 
     fn versions(&self, after: ChangeId, limit: usize) -> Vec<Version> {
-        self.versions(after, limit)
+        let mut versions = self.versions(after, limit);
+        if Fault::SnapshotLacksVersion.is_planted() && versions.len() < limit.min(CHUNK) {
+            versions.pop();
+        }
+        versions
     }
 }
 

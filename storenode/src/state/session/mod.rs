@@ -12,7 +12,7 @@
 mod answer;
 
 use bytes::Bytes;
-use internal_proto::{Error, Origin, SessionId};
+use internal_proto::{Error, Fault, Origin, SessionId};
 use prost::Message;
 
 pub(super) use self::answer::decodes as answer_decodes;
@@ -58,7 +58,9 @@ impl Workspace<'_> {
             self.forget_answers(origin.session, record.floor, floor);
             self.set_small(key, Some(SessionRecord { floor }.bytes()));
         }
-        if let Some(answer) = self.small(&SmallKey::SessionAnswer(origin.session, origin.sequence)) {
+        if let Some(answer) = self.small(&SmallKey::SessionAnswer(origin.session, origin.sequence))
+            && !Fault::ForgottenSession.is_planted()
+        {
             return Admission::Remembered(answer::decode(answer));
         }
         if origin.sequence - floor > limits.session_in_flight {

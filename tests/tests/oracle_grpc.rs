@@ -18,9 +18,8 @@ use tonic::Code;
 /// The operations of one pair of fresh servers: short enough to be shortened further, long enough for history.
 const PER_SEED: usize = 2_500;
 const FIRST_SEED: u64 = 1;
-/// What stands in for several machines is slower: it gets fewer and shorter ones.
-const PER_SEED_OF_CLUSTERS: usize = 1_000;
-const SEEDS_OF_CLUSTERS: usize = 4;
+/// More than 100,000 operations for every form.
+const SEEDS: usize = 42;
 /// Mostly a comparison waits for answers, or for etcd to bring its watches up to date.
 const AT_ONCE: usize = 2;
 
@@ -29,7 +28,7 @@ async fn generated_operations_have_etcds_answers() {
     if requirement::etcd().is_none() {
         return;
     }
-    agree(Form::Alone(Program::MetaStore), amount(2, 42)).await;
+    agree(Form::Alone(Program::MetaStore), amount(2, SEEDS)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +36,7 @@ async fn three_members_have_etcds_answers() {
     if requirement::etcd().is_none() || etcd_stands_in() {
         return;
     }
-    agree(Form::Members, amount(1, SEEDS_OF_CLUSTERS)).await;
+    agree(Form::Members, amount(1, SEEDS)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +44,7 @@ async fn gateways_before_storage_nodes_have_etcds_answers() {
     if requirement::etcd().is_none() || etcd_stands_in() {
         return;
     }
-    agree(Form::Split, amount(1, SEEDS_OF_CLUSTERS)).await;
+    agree(Form::Split, amount(1, SEEDS)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +52,7 @@ async fn generated_operations_have_etcds_answers_on_disk() {
     if requirement::etcd().is_none() || etcd_stands_in() {
         return;
     }
-    agree(Form::Alone(Program::MetaStoreOnDisk), amount(1, 14)).await;
+    agree(Form::Alone(Program::MetaStoreOnDisk), amount(1, SEEDS)).await;
 }
 
 /// Runs so many seeds.
@@ -69,8 +68,7 @@ async fn agree(form: Form, seeds: usize) {
 
 async fn run(form: Form, seed: u64) -> Result<(), String> {
     let mut generator = Generator::new(seed, KeySpace::whole());
-    let count = if matches!(form, Form::Alone(_)) { PER_SEED } else { PER_SEED_OF_CLUSTERS };
-    let mut operations: Vec<Operation> = (0..count).map(|_| generator.operation()).collect();
+    let mut operations: Vec<Operation> = (0..PER_SEED).map(|_| generator.operation()).collect();
     operations.extend(Generator::inspection());
     let result = shrink::check(form, None, &operations).await;
     result.map_err(|report| format!("{form:?}, seed {seed}: {report}"))
@@ -83,7 +81,9 @@ async fn many_clients_at_once_are_told_the_same_by_both() {
     }
     crowds_agree(Form::Alone(Program::MetaStore), amount(100, 2_000)).await;
     if !etcd_stands_in() {
-        crowds_agree(Form::Split, amount(50, 500)).await;
+        for form in [Form::Alone(Program::MetaStoreOnDisk), Form::Members, Form::Split] {
+            crowds_agree(form, amount(50, 500)).await;
+        }
     }
 }
 

@@ -75,6 +75,22 @@ async fn a_killed_leader_is_not_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_stands_still_is_not_noticed() {
+    let split = Split::start(&MIXED, 2, &[]).await.unwrap();
+    let mut traffic = traffic(&split, &[0, 1]).await;
+    for _ in 0..amount(1, 5) {
+        traffic.goes_on().await.unwrap();
+        let leader = split.leader(0).await.unwrap();
+        split.storenodes[leader].pause();
+        traffic.goes_on().await.unwrap();
+        split.storenodes[leader].resume();
+        traffic.goes_on().await.unwrap();
+    }
+    traffic.judge(&split.client(1).await).await.unwrap();
+    replicas::of_split_are_equal(split).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn storage_nodes_that_are_restarted_in_turn_are_not_noticed() {
     let mut split = Split::start(&MIXED, 2, &[]).await.unwrap();
     let mut traffic = traffic(&split, &[0, 1]).await;

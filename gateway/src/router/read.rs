@@ -35,7 +35,10 @@ impl Router {
             let freshness = Freshness { applied: barrier.index, revision: self.floor.get() };
             let answer = leader.store.query(request.clone(), freshness);
             match self.while_leading(leader.id, answer).await {
-                Err(error) if is_lost(error) && self.nodes.view().sole().is_none() => {
+                // A leader whose disk is slow may apply later than it confirms; there is still time.
+                Err(error)
+                    if (is_lost(error) || error == Error::TimeoutWaitApplied) && self.nodes.view().sole().is_none() =>
+                {
                     tokio::time::sleep(LEADER_RETRY).await;
                 }
                 Err(Error::NotLeader { .. } | Error::NoLeader) => tokio::time::sleep(LEADER_RETRY).await,

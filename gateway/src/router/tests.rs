@@ -257,6 +257,16 @@ async fn a_read_goes_on_to_the_next_node_when_one_cannot_catch_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_leader_that_applies_late_is_asked_again() {
+    let cluster = Cluster::new(3, 300);
+    let router = router(&cluster, Some(2));
+    for _ in 0..50 {
+        router.route(Request::LeaseLeases).await.unwrap();
+    }
+    assert!(cluster.lock().asked.len() > 50);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_leader_a_write_waits_until_its_time_is_over() {
     let cluster = Cluster::new(1, 0);
     let router = router(&cluster, None);

@@ -38,8 +38,8 @@ pub(crate) fn all(quick: bool) -> Vec<Workload> {
     let puts = [(1, 10_000), (64, 100_000), (1000, 200_000)];
     let ranges = [(1, 20_000), (64, 200_000), (1000, 300_000)];
     let mut all = Vec::new();
-    all.extend(puts.map(|(clients, total)| put(clients, total / scale)));
-    all.push(large_put(64, 50_000 / scale));
+    all.extend(puts.map(|(clients, total)| put("put", (KEY_SIZE, VALUE_SIZE), clients, total / scale)));
+    all.push(put("put of 4 KB", (32, 4_096), 64, 50_000 / scale));
     all.extend(ranges.map(|(clients, total)| range("linearizable", "l", clients, total / scale)));
     all.extend(ranges.map(|(clients, total)| range("serializable", "s", clients, total / scale)));
     all.extend(transactions(scale));
@@ -61,20 +61,13 @@ pub(crate) fn all(quick: bool) -> Vec<Workload> {
     all
 }
 
-fn put(clients: usize, total: usize) -> Workload {
+/// Of keys and values of these sizes.
+fn put(name: &str, (key, value): (usize, usize), clients: usize, total: usize) -> Workload {
     let mut arguments = connections(clients);
     arguments.push("put".to_owned());
-    arguments.extend(pairs(&[("total", total), ("key-size", KEY_SIZE), ("val-size", VALUE_SIZE)]));
+    arguments.extend(pairs(&[("total", total), ("key-size", key), ("val-size", value)]));
     arguments.extend(pairs(&[("key-space-size", KEY_SPACE)]));
-    workload(format!("put, {}", counted(clients, "client")), arguments)
-}
-
-fn large_put(clients: usize, total: usize) -> Workload {
-    let mut arguments = connections(clients);
-    arguments.push("put".to_owned());
-    arguments.extend(pairs(&[("total", total), ("key-size", 32), ("val-size", 4_096)]));
-    arguments.extend(pairs(&[("key-space-size", KEY_SPACE)]));
-    workload(format!("put of 4 KB, {}", counted(clients, "client")), arguments)
+    workload(format!("{name}, {}", counted(clients, "client")), arguments)
 }
 
 /// Four puts each; and compare-and-swap with retries, as lock libraries do it.

@@ -114,3 +114,12 @@ impl Drop for Connection {
 pub async fn get(address: SocketAddr, path: &str) -> io::Result<Reply> {
     Connection::open(address).await?.call("GET", path, Bytes::new()).await
 }
+
+/// The sum over a metric's labels, on a page of `/metrics`; `None` without such a metric.
+#[must_use]
+pub fn metric(page: &str, name: &str) -> Option<f64> {
+    let is_named = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+    let values: Vec<f64> =
+        page.lines().filter(is_named).filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+    (!values.is_empty()).then(|| values.iter().sum())
+}

@@ -154,13 +154,9 @@ impl Stage {
     }
 }
 
-/// The sum over a metric's labels.
+/// A metric as the process tells it now.
 async fn metric(address: SocketAddr, name: &str) -> Option<f64> {
-    let page = http::get(address, "/metrics").await.ok()?.text();
-    let is_named = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
-    let values: Vec<f64> =
-        page.lines().filter(is_named).filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
-    (!values.is_empty()).then(|| values.iter().sum())
+    http::metric(&http::get(address, "/metrics").await.ok()?.text(), name)
 }
 
 #[tokio::test(flavor = "multi_thread")]

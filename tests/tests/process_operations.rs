@@ -6,16 +6,8 @@ use proto::etcdserverpb::{LeaseGrantRequest, PutRequest, RangeRequest, WatchCrea
 use serde_json::Value;
 use tests::binary::{Program, etcd_stands_in};
 use tests::client::Client;
-use tests::http;
+use tests::http::{self, metric};
 use tests::process::Server;
-
-/// The sum over a metric's labels.
-fn metric(page: &str, name: &str) -> Option<f64> {
-    let is_named = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
-    let values: Vec<f64> =
-        page.lines().filter(is_named).filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
-    (!values.is_empty()).then(|| values.iter().sum())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_count_requests_errors_syncs_revisions_watches_and_leases() {

@@ -181,7 +181,12 @@ async fn accept(
     }
     let Ok(listener) = listener.into_std() else { return };
     for _ in 0..QUEUE_MAX {
-        let (Ok((stream, _)), Ok(permit)) = (listener.accept(), permits.clone().try_acquire_owned()) else { return };
+        let Ok(permit) = permits.clone().try_acquire_owned() else { return };
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if is_one_connections(&error) => continue,
+            Err(_) => return,
+        };
         let prepared = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
         let Ok(stream) = prepared else { return };
         if accepted.send((stream, permit)).await.is_err() {

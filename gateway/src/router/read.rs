@@ -36,9 +36,7 @@ impl Router {
             let answer = leader.store.query(request.clone(), freshness);
             match self.while_leading(leader.id, answer).await {
                 // A leader whose disk is slow may apply later than it confirms; there is still time.
-                Err(error)
-                    if (is_lost(error) || error == Error::TimeoutWaitApplied) && self.nodes.view().sole().is_none() =>
-                {
+                Err(error) if is_lost(error) && self.nodes.view().sole().is_none() => {
                     tokio::time::sleep(LEADER_RETRY).await;
                 }
                 Err(Error::NotLeader { .. } | Error::NoLeader) => tokio::time::sleep(LEADER_RETRY).await,
@@ -58,7 +56,7 @@ impl Router {
         let mut reason = Error::NoLeader;
         while let Some(node) = self.reader(&request, &tried) {
             match node.store.query(request.clone(), freshness).await {
-                Err(error) if is_lost(error) || error == Error::TimeoutWaitApplied => {
+                Err(error) if is_lost(error) => {
                     tried.push(node.id);
                     reason = if error == Error::TimeoutWaitApplied { error } else { reason };
                     self.nodes.prefer_another();
@@ -155,7 +153,7 @@ impl Router {
     }
 }
 
-/// Whether the node gave no answer: another one may.
+/// Whether the node gave no answer, or not in time: another one may, or the same one later.
 const fn is_lost(error: Error) -> bool {
-    matches!(error, Error::NoLeader | Error::Stopped | Error::TimeoutConnectionLost)
+    matches!(error, Error::NoLeader | Error::Stopped | Error::TimeoutConnectionLost | Error::TimeoutWaitApplied)
 }

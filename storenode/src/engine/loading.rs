@@ -12,7 +12,25 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use internal_proto::{KeyValueFields, LeaseId};
 
-use super::{Batch, Engine, NewVersion, Position, SmallKey, Version};
+use super::{Batch, CHUNK, Engine, NewVersion, Position, SmallKey, SmallKind, Version};
+
+/// The kinds of small records that an engine is given; keys of leases it derives from the live versions.
+pub const GIVEN: [SmallKind; 5] =
+    [SmallKind::ConfState, SmallKind::Lease, SmallKind::Member, SmallKind::Session, SmallKind::SessionAnswer];
+
+/// All small records of a kind, in order.
+#[must_use]
+pub fn small_records(engine: &dyn Engine, kind: SmallKind) -> Vec<(SmallKey, Bytes)> {
+    let mut records: Vec<(SmallKey, Bytes)> = Vec::new();
+    loop {
+        let chunk = engine.scan_small(kind, records.last().map(|(key, _)| key), CHUNK);
+        let full = chunk.len() == CHUNK;
+        records.extend(chunk);
+        if !full {
+            return records;
+        }
+    }
+}
 
 /// A load under way. An engine whose load was not finished has no position and is worth nothing.
 pub struct Loading<'a> {

@@ -11,14 +11,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use internal_proto::{KeyRange, LogIndex, Revision};
 
 use super::{Content, open, store};
 use crate::background::Place;
+use crate::engine::loading::{GIVEN, Loading, small_records};
 use crate::engine::memory::MemoryEngine;
 use crate::engine::rocksdb::RocksEngine;
-use crate::engine::{CHUNK, ChangeId, Engine, SmallKey, SmallKind, Version, loading};
+use crate::engine::{CHUNK, ChangeId, Engine, SmallKind, Version};
 use crate::files::ReadOnly;
 use crate::identity::Identity;
 use crate::raft::recovery;
@@ -27,10 +27,6 @@ use crate::storage::directories;
 
 /// Changes that one step of the compaction looks at.
 const COMPACTED_AT_ONCE: usize = 100_000;
-/// What an engine is given; it derives the rest.
-const GIVEN: [SmallKind; 5] =
-    [SmallKind::ConfState, SmallKind::Lease, SmallKind::Member, SmallKind::Session, SmallKind::SessionAnswer];
-
 /// What a node's own directory holds after an entry that is known to be committed. Nobody else may have the directory
 /// open; nothing in it is changed. All of it must fit into memory.
 ///
@@ -58,7 +54,7 @@ pub fn content(dir: &Path, identity: Identity, through: LogIndex) -> Result<Read
 /// Another engine of the same records, if those that derive from others do so there as here.
 fn copy(from: &dyn Engine) -> Result<Arc<MemoryEngine>, String> {
     let engine = Arc::new(MemoryEngine::default());
-    let mut loading = loading::Loading::new(&*engine);
+    let mut loading = Loading::new(&*engine);
     for kind in GIVEN {
         loading.small_records(small_records(from, kind));
     }
@@ -95,15 +91,4 @@ fn changes(engine: &dyn Engine) -> impl Iterator<Item = Vec<Version>> + '_ {
         after = page.last()?.id;
         Some(page)
     })
-}
-
-fn small_records(engine: &dyn Engine, kind: SmallKind) -> Vec<(SmallKey, Bytes)> {
-    let mut records: Vec<(SmallKey, Bytes)> = Vec::new();
-    loop {
-        let page = engine.scan_small(kind, records.last().map(|(key, _)| key), CHUNK);
-        if page.is_empty() {
-            return records;
-        }
-        records.extend(page);
-    }
 }

@@ -79,7 +79,7 @@ impl Member {
 
     fn take_piece(&mut self, from: MemberId, snapshot: SnapshotId, piece: Piece) {
         if self.core.is_blank() && !piece.whole {
-            // It was taken for who this member was before it lost its disk; the leader hears of that, and gives it up.
+            // It was taken for who this member was before it lost its disk; the leader hears nothing and gives it up.
             return;
         }
         let applied = self.applier.reader().applied().0;

@@ -10,12 +10,9 @@ use bytes::Bytes;
 use internal_proto::{Error, Fault, LogIndex, Revision, Term};
 
 use crate::engine::checkpoint::Content;
-use crate::engine::{CHUNK, ChangeId, Engine, Position, SmallKey, SmallKind, Version};
+use crate::engine::loading::{GIVEN, small_records};
+use crate::engine::{CHUNK, ChangeId, Position, SmallKey, Version};
 use crate::state::shared::{Pin, Shared};
-
-/// The kinds that a view copies; keys of leases are derived from the live versions.
-const COPIED: [SmallKind; 5] =
-    [SmallKind::ConfState, SmallKind::Lease, SmallKind::Member, SmallKind::Session, SmallKind::SessionAnswer];
 
 /// Everything the store holds at one applied index, for checkpoints and snapshots. Compaction pauses while it exists.
 pub struct View {
@@ -29,7 +26,7 @@ impl View {
         shared.compaction.lock().paused += 1;
         // No entry becomes visible in between, so small records and position belong together.
         let _still = shared.publishing.lock();
-        let small = COPIED.iter().flat_map(|&kind| copy(&*shared.engine, kind)).collect();
+        let small = GIVEN.iter().flat_map(|&kind| small_records(&*shared.engine, kind)).collect();
         Self { pin: pin(), small }
     }
 
@@ -98,17 +95,5 @@ impl Content for View {
 impl Drop for View {
     fn drop(&mut self) {
         self.pin.shared.compaction.lock().paused -= 1;
-    }
-}
-
-fn copy(engine: &dyn Engine, kind: SmallKind) -> Vec<(SmallKey, Bytes)> {
-    let mut copied: Vec<(SmallKey, Bytes)> = Vec::new();
-    loop {
-        let chunk = engine.scan_small(kind, copied.last().map(|(key, _)| key), CHUNK);
-        let full = chunk.len() == CHUNK;
-        copied.extend(chunk);
-        if !full {
-            return copied;
-        }
     }
 }

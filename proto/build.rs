@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(&files, [DIRECTORY])?;
     tonic_prost_build::configure()
         .bytes(".")
+        .codec_path("crate::codec::LongCodec")
         .extern_path(".mvccpb.KeyValue", "::internal_proto::KeyValue")
         .extern_path(".mvccpb.Event", "::internal_proto::Event")
         .include_file("packages.rs")

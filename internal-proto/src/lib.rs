@@ -10,6 +10,7 @@
 //! crosses machines ([`wire`], [`peer`]), never in the vocabulary; nothing here waits, and nothing here decides.
 
 pub mod admin;
+pub mod aside;
 mod command;
 mod convert;
 mod error;

@@ -18,6 +18,8 @@ mod packages {
     include!(concat!(env!("OUT_DIR"), "/packages.rs"));
 }
 
+mod codec;
+
 pub use packages::{authpb, etcdserverpb, grpc, v3electionpb, v3lockpb};
 
 /// The package of key-values and events.

@@ -31,14 +31,17 @@ use crate::storage::{Durability, Durable, SaveError};
 /// The log may grow by so much, or by the size of the last checkpoint if that is more, before the next one: a restart
 /// replays at most that.
 pub(crate) const LOG_BYTES_BETWEEN_CHECKPOINTS: u64 = 256 << 20;
-/// As much for an engine that flushes by itself, sooner as a rule: the log is kept a while for slow followers.
-pub(crate) const LOG_BYTES_BETWEEN_FLUSHES: u64 = 512 << 20;
+/// Less for an engine that flushes by itself, as all it has to write is what is new.
+pub(crate) const LOG_BYTES_BETWEEN_FLUSHES: u64 = 128 << 20;
 /// Versions that one step of compaction looks at: below a millisecond under the engine's lock.
 const COMPACTION_STEP: usize = 100;
 /// Between two steps, so that readers and writers find the lock free.
 const COMPACTION_PAUSE: Duration = Duration::from_micros(250);
 /// A full disk, or a compaction that left off, is looked at again every so many ticks of housekeeping.
 const TICKS_BETWEEN_RETRIES: u32 = 20;
+
+/// Of a thread that leaves the processor to requests: a tenth of the share of others, and never nothing.
+const NICE: i32 = 10;
 
 /// A checkpoint that found no space is tried again after so many ticks: it writes the whole store.
 const TICKS_BETWEEN_CHECKPOINT_RETRIES: u32 = 1_000;
@@ -255,7 +258,8 @@ impl Background {
     pub(crate) fn take_snapshot(&mut self, work: impl FnOnce() -> StageEvent + Send + 'static) {
         finish(&mut self.snapshot_in);
         let inbox = Arc::clone(&self.inbox);
-        self.snapshot_in = Some(self.pacing.threads.run("snapshot-in", move || inbox.report(work())));
+        let work = move || inbox.report(work());
+        self.snapshot_in = Some(self.pacing.threads.run_behind_requests("snapshot-in", work));
     }
 
     /// The store is another one from now on. `state` is what the old one held in memory.
@@ -293,6 +297,17 @@ impl Pacing {
 }
 
 impl Threads {
+    /// Work that holds no lock which requests wait for may take the processor after them.
+    fn run_behind_requests(self, name: &str, work: impl FnOnce() + Send + 'static) -> Job {
+        self.run(name, move || {
+            if self == Self::Own {
+                // Where that is not permitted it takes its part like others.
+                let _ = rustix::process::setpriority_process(None, NICE);
+            }
+            work();
+        })
+    }
+
     fn run(self, name: &str, work: impl FnOnce() + Send + 'static) -> Job {
         match self {
             Self::Own => {

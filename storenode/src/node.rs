@@ -184,7 +184,8 @@ impl Node {
         };
         let driver = parts.assemble();
         let quota_bytes = config.quota_bytes;
-        let query = Query { reader, shared: Arc::clone(&shared), lessor, clock, quota_bytes };
+        let (shared_by_query, long_reads) = (Arc::clone(&shared), Query::turns());
+        let query = Query { reader, shared: shared_by_query, lessor, clock, quota_bytes, long_reads };
         let settle = Settle { min_ttl: config.min_lease_seconds() };
         Ok((
             Self { inbox, shared, query, hub, settle, driver: Mutex::default(), drained: AtomicBool::default() },

@@ -4,7 +4,8 @@
 //!  start ──► ready (answers /health) ──► kill │ pause, resume │ terminate ──► restart (same flags, same data)
 //! ```
 //!
-//! Invariants: a process never outlives its [`Server`]; waiting is for a condition, with a deadline.
+//! Invariants: a process never outlives its [`Server`]; waiting is for a condition, with a deadline; a test that fails
+//! shows how the logs of its servers end.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -30,7 +31,7 @@ const POLL_EVERY: Duration = Duration::from_millis(10);
 /// A chosen port may be taken by someone else before the process binds it.
 const START_ATTEMPTS: usize = 3;
 /// How much of the log a failure shows.
-const LOG_TAIL: usize = 2_000;
+const LOG_TAIL: usize = 4_000;
 
 /// Why a server does not run.
 #[derive(Debug)]
@@ -355,6 +356,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{} at {}; its log ends:\n{}", self.program.name(), self.client, self.log_tail());
+        }
         self.kill();
     }
 }

@@ -6,13 +6,15 @@
 //!  judge          nothing lost, nothing twice, no read too old, every stream complete and in order
 //! ```
 //!
-//! Invariant: clients of processes that are not said to be lost are never answered with an error.
+//! Invariants: clients of processes that are not said to be lost are never answered with an error; since that depends
+//! on deadlines, one traffic of a suite goes on at a time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proto::etcdserverpb::{LeaseRevokeRequest, PutRequest};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tonic::Status;
 
@@ -27,6 +29,9 @@ const WRITES: usize = 300;
 /// For them, whatever has happened.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Whose turn it is.
+static TURN: Semaphore = Semaphore::const_new(1);
+
 /// Everything that goes on.
 pub struct Traffic {
     /// What was written and told.
@@ -37,6 +42,7 @@ pub struct Traffic {
     /// Leases that somebody has kept alive: revoked in the end, so that none expires later.
     leases: Vec<i64>,
     seeds: u64,
+    _turn: SemaphorePermit<'static>,
 }
 
 /// The clients of one address.
@@ -48,13 +54,14 @@ struct Clients {
 }
 
 impl Traffic {
-    /// Begins at these addresses.
+    /// Begins at these addresses, when it is its turn.
     ///
     /// # Errors
     /// The server's.
     pub async fn start(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<Self, Status> {
+        let turn = TURN.acquire().await.expect("it is never closed");
         let (at, record) = (Vec::new(), Arc::default());
-        let mut traffic = Self { record, at, begins: Vec::new(), leases: Vec::new(), seeds: 0 };
+        let mut traffic = Self { record, at, begins: Vec::new(), leases: Vec::new(), seeds: 0, _turn: turn };
         for address in addresses {
             traffic.enter(address).await?;
         }

@@ -48,6 +48,8 @@ async fn an_emptied_follower_comes_back_with_another_engine() {
             Program::MetaStore => Program::MetaStoreOnDisk,
             _ => Program::MetaStore,
         };
+        // Without it both others have to confirm each write: that much is not the snapshot's doing.
+        let away = percentile(&client, || false).await;
         cluster.members[follower].replace(other, &[JOIN]).unwrap();
         cluster.restart(follower).unwrap();
         let begun = Instant::now();
@@ -64,9 +66,10 @@ async fn an_emptied_follower_comes_back_with_another_engine() {
         let took = back.await.unwrap();
         cluster.members[follower].says("installed a snapshot of the leader").await.unwrap();
         eprintln!(
-            "{megabytes} MB to {other:?} in {took:?}; the leader's p99 of puts: {quiet:?} before, {busy:?} meanwhile"
+            "{megabytes} MB to {other:?} in {took:?}; the leader's p99 of puts: {quiet:?} with all members, {away:?} \
+             with two, {busy:?} meanwhile"
         );
-        assert!(busy <= quiet * 3 / 2 + NOISE, "{busy:?} meanwhile, {quiet:?} before");
+        assert!(busy <= away * 3 / 2 + NOISE, "{busy:?} meanwhile, {away:?} before");
     }
     replicas::are_equal(cluster).await.unwrap();
 }

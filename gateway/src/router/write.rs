@@ -107,9 +107,13 @@ impl Router {
                 (Verdict::Refused, _) if *lost => tokio::time::sleep(LEADER_RETRY).await,
                 (_, Err(Error::UnknownSession)) => {
                     ticket.forgotten();
+                    tracing::warn!(lost = *lost, "the cluster has forgotten this gateway's session");
                     return if *lost { Tried::Done(Err(Error::TimeoutConnectionLost)) } else { Tried::UnknownSession };
                 }
-                (_, Err(Error::AnswerForgotten)) => return Tried::Done(Err(Error::TimeoutConnectionLost)),
+                (_, Err(Error::AnswerForgotten)) => {
+                    tracing::warn!("a write that was repeated had been answered, and its answer is forgotten");
+                    return Tried::Done(Err(Error::TimeoutConnectionLost));
+                }
                 (_, answer) => return Tried::Done(answer),
             }
         }

@@ -11,10 +11,11 @@ use bytes::{Bytes, BytesMut};
 use prost::Message;
 
 use super::{Malformed, Told, required};
+use crate::aside::aside_if_long;
 use crate::generated::metastore::store::{
     self as wire, answered::Content as AnsweredContent, batch_frame::Content as BatchContent,
 };
-use crate::{Error, WatchBatch};
+use crate::{Answer, Error, Response, WatchBatch};
 
 /// A part is at most so long: a few milliseconds of a slow link.
 pub const MAX_PART_BYTES: usize = 512 << 10;
@@ -25,6 +26,20 @@ pub const MAX_JOINED_BYTES: usize = (1 << 31) - 1;
 /// The messages that tell a call's outcome, in order.
 #[must_use]
 pub fn told_parts(call: u64, outcome: &Result<Told, Error>) -> Vec<wire::Answered> {
+    aside_if_long(least_bytes(outcome), || encode_told(call, outcome))
+}
+
+/// What the key-values take of a list, the only answer that is ever long.
+fn least_bytes(outcome: &Result<Told, Error>) -> usize {
+    match outcome {
+        Ok(Told::Answer(Answer { response: Response::Range(range), .. })) => {
+            range.kvs.iter().map(|kv| kv.encoded().len()).sum()
+        }
+        _ => 0,
+    }
+}
+
+fn encode_told(call: u64, outcome: &Result<Told, Error>) -> Vec<wire::Answered> {
     let outcome = wire::Outcome::from(outcome);
     let answered = |content| wire::Answered { call, content: Some(content) };
     if outcome.encoded_len() <= MAX_PART_BYTES {
@@ -75,7 +90,8 @@ impl Joiner {
             AnsweredContent::Last(bytes) => {
                 let mut joined = self.0.remove(&call).unwrap_or_default();
                 append(&mut joined, &bytes)?;
-                wire::Outcome::decode(joined.freeze())?
+                let outcome = aside_if_long(joined.len(), || wire::Outcome::decode(joined.freeze())?.try_into())?;
+                return Ok(Some((call, outcome)));
             }
         };
         Ok(Some((call, outcome.try_into()?)))

@@ -1,13 +1,18 @@
 //! Answers from the node's own state: ranges, read-only transactions, leases, members, status.
 //!
-//! Invariant: an answer's stamp is taken before the state is read, so no header claims a revision that the answer
-//! does not cover.
+//! Invariants: an answer's stamp is taken before the state is read, so no header claims a revision that the answer
+//! does not cover; a long read holds up no other, and there are as many at a time as processors.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use internal_proto::{Answer, Error, Freshness, LogIndex, Reply, Request, Response, Stamp, StatusResponse};
+use internal_proto::aside::aside;
+use internal_proto::{
+    Answer, Error, Freshness, LogIndex, RangeRequest, Reply, Request, Response, RevisionFilter, Stamp, StatusResponse,
+    TxnOperation,
+};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use super::leases;
 use crate::leader::lease_expiry::Lessor;
@@ -18,6 +23,9 @@ use crate::state::Reader;
 /// How long a read waits for the node to catch up; etcd waits as long for an entry to be applied.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
+/// Keys of a long read: some tenths of a millisecond.
+const LONG: u64 = 1_000;
+
 /// Reads of one node.
 #[derive(Clone)]
 pub(crate) struct Query {
@@ -26,22 +34,57 @@ pub(crate) struct Query {
     pub(crate) lessor: Arc<Mutex<Lessor>>,
     pub(crate) clock: Clock,
     pub(crate) quota_bytes: u64,
+    /// Whose turn it is to read for long.
+    pub(crate) long_reads: Arc<Semaphore>,
 }
 
 impl Query {
+    /// Turns for long reads: one a processor, and never only one.
+    pub(crate) fn turns() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))))
+    }
+
     /// Answers at once if the node is fresh enough, otherwise when it is.
     pub(crate) fn answer(&self, request: Request, freshness: Freshness) -> Reply<Result<Answer, Error>> {
         if let Request::LeaseKeepAlive(id) = request {
             return leases::keep_alive(self.clone(), id, freshness);
         }
-        if self.is_fresh(freshness) {
+        let is_long = self.is_long(&request);
+        if !is_long && self.is_fresh(freshness) {
             return Reply::ready(self.now(&request));
         }
         let query = self.clone();
         Reply::later(async move {
             query.wait(freshness).await?;
-            query.now(&request)
+            if !is_long {
+                return query.now(&request);
+            }
+            let _turn = query.long_reads.acquire().await.map_err(|_| Error::Stopped)?;
+            aside(|| query.now(&request))
         })
+    }
+
+    /// Whether answering may keep a processor for longer than others should wait.
+    fn is_long(&self, request: &Request) -> bool {
+        match request {
+            Request::Range(range) => self.is_long_range(range),
+            Request::Txn(txn) => txn.success.iter().chain(&txn.failure).any(|operation| match operation {
+                TxnOperation::Range(range) => self.is_long_range(range),
+                // Whatever is nested deeper: rare, and seldom short.
+                operation => matches!(operation, TxnOperation::Txn(_)),
+            }),
+            Request::LeaseLeases => true,
+            _ => false,
+        }
+    }
+
+    fn is_long_range(&self, range: &RangeRequest) -> bool {
+        let whole = range.sort.is_some() || range.filter != RevisionFilter::default();
+        let is_page = (1..LONG).contains(&range.limit) && !whole;
+        !range.range.is_single()
+            && !is_page
+            // An older revision may have had more keys than there are now.
+            && (range.revision.is_some() || (!range.count_only && self.reader.at_most(&range.range) > LONG))
     }
 
     /// Where and when an answer was given.

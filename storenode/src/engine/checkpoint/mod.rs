@@ -33,7 +33,7 @@ use internal_proto::{LogIndex, Term};
 pub use chunks::Chunks;
 pub use error::CheckpointError;
 pub use staging::{Staging, adopt, discard, load_staged, staged};
-pub use write::CHUNK_BYTES;
+use write::CHUNK_BYTES;
 
 use super::{ChangeId, Engine, Position, SmallKey, Version};
 use crate::files::Files;

@@ -13,11 +13,11 @@ use crate::identity::Identity;
 
 /// What a chunk may grow to before the next begins; a record larger than that has a chunk of its own. Large enough
 /// that the system calls are few, small enough to stay in the processor's cache.
-pub const CHUNK_BYTES: usize = 1 << 20;
+pub(super) const CHUNK_BYTES: usize = 1 << 20;
 
-/// Written bytes are synced in pieces of this size, so that the syncs of a busy log on the same disk never queue
-/// behind a whole checkpoint.
-const SYNC_BYTES: u64 = 32 << 20;
+/// Written bytes are synced in pieces of this size: the next sync of a busy log on the same disk queues behind one of
+/// them, which takes milliseconds, and not behind a whole checkpoint.
+const SYNC_BYTES: u64 = 1 << 20;
 
 /// Makes the content the newest checkpoint of `dir`, and the only one.
 pub(super) fn write(

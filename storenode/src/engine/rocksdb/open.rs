@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use ::rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, Error, LogLevel, Options, ReadOptions, WriteBufferManager,
+    BlockBasedOptions, Cache, DB, DBCompressionType, Env, Error, LogLevel, Options, ReadOptions, WriteBufferManager,
     WriteOptions,
 };
 use internal_proto::{ClusterId, MemberId};
@@ -160,6 +160,11 @@ pub(super) fn options(budget: Budget) -> Options {
     tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
 
     let mut options = Options::default();
+    if let Ok(mut env) = Env::new() {
+        // Of all engines of the process.
+        env.lower_thread_pool_cpu_priority();
+        options.set_env(&env);
+    }
     options.create_if_missing(true);
     options.set_block_based_table_factory(&tables);
     options.set_compression_type(DBCompressionType::Lz4);

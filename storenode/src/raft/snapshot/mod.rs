@@ -35,7 +35,6 @@ use bytes::Bytes;
 use internal_proto::{LogIndex, MemberId, Term};
 
 use super::core::Output;
-use crate::engine::checkpoint::CHUNK_BYTES;
 use crate::identity::Identity;
 use crate::storage::Storages;
 use incoming::Incoming;
@@ -143,8 +142,8 @@ pub struct SnapshotPace {
 }
 
 impl Default for SnapshotPace {
-    /// 2 GB in a minute.
+    /// 2 GB in a minute, in pieces that a processor is done with before anybody waits.
     fn default() -> Self {
-        Self { chunk_bytes: CHUNK_BYTES, bytes_per_second: 32 << 20 }
+        Self { chunk_bytes: 256 << 10, bytes_per_second: 32 << 20 }
     }
 }

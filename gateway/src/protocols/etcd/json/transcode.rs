@@ -5,6 +5,7 @@
 
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
+use internal_proto::aside::aside_if_long;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::json;
@@ -51,6 +52,10 @@ pub(super) fn result_line(descriptor: MessageDescriptor, message: &[u8]) -> Resu
 }
 
 fn write(descriptor: MessageDescriptor, message: &[u8], text: &mut Vec<u8>) -> Result<(), Status> {
+    aside_if_long(message.len(), || write_now(descriptor, message, text))
+}
+
+fn write_now(descriptor: MessageDescriptor, message: &[u8], text: &mut Vec<u8>) -> Result<(), Status> {
     let message = DynamicMessage::decode(descriptor, message).map_err(error::unreadable_answer)?;
     let options = SerializeOptions::new()
         .stringify_64_bit_integers(true)

@@ -12,6 +12,7 @@ pub(crate) mod directories;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use internal_proto::LogIndex;
 
@@ -133,7 +134,7 @@ impl Storages {
             Some(index) if begins == staged => {
                 let loaded = self.rocksdb.as_ref().is_none_or(|directories| directories.is_complete(index));
                 if !loaded {
-                    drop(self.load_staged(index)?);
+                    drop(self.load_staged(index, Duration::ZERO)?);
                 }
                 self.adopt(index)?;
             }
@@ -148,19 +149,20 @@ impl Storages {
         Ok(Storage { engine, durability: Durability::Checkpoints, durable: durable.map(Durable::from) })
     }
 
-    /// Fills another engine from a staged snapshot, durable on return. The one in use knows nothing of it.
-    pub(crate) fn load_staged(&self, index: LogIndex) -> Result<Storage, StorageError> {
+    /// Fills another engine from a staged snapshot, durable on return. The one in use knows nothing of it. One that
+    /// writes to the disk meanwhile rests after each chunk.
+    pub(crate) fn load_staged(&self, index: LogIndex, rest: Duration) -> Result<Storage, StorageError> {
         let Place { files, dir, identity } = &self.place;
-        let load = |engine: &dyn Engine| checkpoint::load_staged(&**files, dir, *identity, index, engine);
+        let load = |engine: &dyn Engine, rest| checkpoint::load_staged(&**files, dir, *identity, index, engine, rest);
         if let Some(directories) = &self.rocksdb {
             directories.remove(index)?;
             let engine = directories.open(index)?;
-            load(&engine)?;
+            load(&engine, rest)?;
             engine.flush()?;
             return Ok(on_disk(engine));
         }
         let engine = Arc::new(MemoryEngine::default());
-        let durable = load(&*engine)?.into();
+        let durable = load(&*engine, Duration::ZERO)?.into();
         Ok(Storage { engine, durability: Durability::Checkpoints, durable: Some(durable) })
     }
 

@@ -11,6 +11,7 @@ pub mod content;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use internal_proto::LogIndex;
 
@@ -106,7 +107,7 @@ fn store(place: &Place, dir: &Path, begins: Option<LogIndex>) -> Result<Stored, 
     let on_disk = directories::newest(dir).map_err(|error| error.to_string())?;
     if let Some(index) = staged.filter(|_| staged == begins) {
         let load = |engine: &MemoryEngine| {
-            checkpoint::load_staged(&*place.files, &place.dir, place.identity, index, engine).map(Some)
+            checkpoint::load_staged(&*place.files, &place.dir, place.identity, index, engine, Duration::ZERO).map(Some)
         };
         return loaded(load, "snapshot of another member, which the next start installs,");
     }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const POLL_EVERY: Duration = Duration::from_millis(5);
 /// One member's answer to one question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Keys asked for at once.
+const PAGE: i64 = 1_000;
 
 /// Where all members of a cluster are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +189,7 @@ impl Cluster {
                 contents.push(content(&self.client(index).await?).await.ok()?);
             }
             let equal = contents.iter().all(|content| *content == contents[0]);
-            equal.then(|| Settled { applied, keys: contents[0].1.len() })
+            equal.then(|| Settled { applied, keys: contents[0].keys })
         })
         .await
     }
@@ -231,13 +234,38 @@ fn name(index: usize) -> String {
     format!("m{index}")
 }
 
-/// A member's revision and all its key-values, as it has them itself.
-async fn content(client: &Client) -> Result<(i64, Vec<internal_proto::KeyValue>), Status> {
+/// What a member holds.
+#[derive(PartialEq, Eq)]
+struct Content {
+    revision: i64,
+    keys: usize,
+    /// Of all key-values, in order.
+    digest: u64,
+}
+
+/// Read page by page: it may be more than one message can carry.
+async fn content(client: &Client) -> Result<Content, Status> {
     let everything: bytes::Bytes = vec![0].into();
-    let request =
-        RangeRequest { key: everything.clone(), range_end: everything, serializable: true, ..RangeRequest::default() };
-    let answer = client.kv.clone().range(request).await?.into_inner();
-    Ok((answer.header.map_or(0, |header| header.revision), answer.kvs))
+    let mut request = RangeRequest {
+        key: everything.clone(),
+        range_end: everything,
+        serializable: true,
+        limit: PAGE,
+        ..RangeRequest::default()
+    };
+    let (mut keys, mut digest) = (0, DefaultHasher::new());
+    loop {
+        let answer = client.kv.clone().range(request.clone()).await?.into_inner();
+        if request.revision == 0 {
+            request.revision = answer.header.map_or(0, |header| header.revision);
+        }
+        keys += answer.kvs.len();
+        answer.kvs.iter().for_each(|kv| digest.write(kv.encoded()));
+        match answer.kvs.last() {
+            Some(last) if answer.more => request.key = [last.key(), &[0]].concat().into(),
+            _ => return Ok(Content { revision: request.revision, keys, digest: digest.finish() }),
+        }
+    }
 }
 
 /// Who has answered.

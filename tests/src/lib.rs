@@ -11,6 +11,7 @@ pub mod dns;
 pub mod history;
 pub mod http;
 pub mod keep_alive;
+pub mod memory_group;
 pub mod network;
 pub mod oracle;
 mod ports;

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 use crate::binary::Program;
 use crate::http;
+use crate::memory_group::MemoryGroup;
 use crate::ports::free_port;
 use crate::small_disk::SmallDisk;
 
@@ -45,6 +46,7 @@ pub struct Server {
     directory: TempDir,
     client: SocketAddr,
     disk: Option<SmallDisk>,
+    memory: Option<MemoryGroup>,
     child: Option<Child>,
 }
 
@@ -84,6 +86,17 @@ impl Server {
         Ok(Some(server))
     }
 
+    /// Like [`Server::start`], within a limit of memory.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_within(memory: MemoryGroup, program: Program, flags: &[&str]) -> Result<Self, StartFailure> {
+        let mut server = Self::alone(program, flags).map_err(|error| StartFailure(error.to_string()))?;
+        server.memory = Some(memory);
+        server.restart().await?;
+        Ok(server)
+    }
+
     fn alone(program: Program, flags: &[&str]) -> io::Result<Self> {
         let peer = free_port()?;
         Self::prepare(program, "one", peer, &format!("one=http://{peer}"), flags)
@@ -110,7 +123,16 @@ impl Server {
             format!("--initial-cluster={initial_cluster}"),
         ];
         arguments.extend(program.flags().iter().chain(flags).map(|&flag| flag.to_owned()));
-        Ok(Self { program, arguments, environment: Vec::new(), directory, client, disk: None, child: None })
+        Ok(Self {
+            program,
+            arguments,
+            environment: Vec::new(),
+            directory,
+            client,
+            disk: None,
+            memory: None,
+            child: None,
+        })
     }
 
     /// A program that was never started, of all these arguments; healthy when `probed` says so. `--data-dir` is added
@@ -120,7 +142,16 @@ impl Server {
         if program.keeps_data() {
             arguments.push(format!("--data-dir={}", directory.path().join("data").display()));
         }
-        Ok(Self { program, arguments, environment: Vec::new(), directory, client: probed, disk: None, child: None })
+        Ok(Self {
+            program,
+            arguments,
+            environment: Vec::new(),
+            directory,
+            client: probed,
+            disk: None,
+            memory: None,
+            child: None,
+        })
     }
 
     /// A server of the same flags that was never started, with a directory and a client port of its own.
@@ -128,7 +159,8 @@ impl Server {
         let (directory, client) = (TempDir::with_prefix(self.program.name())?, free_port()?);
         let (program, arguments) = (self.program, self.arguments.clone());
         let environment = self.environment.clone();
-        let mut twin = Self { program, arguments, environment, directory, client, child: None, disk: None };
+        let mut twin =
+            Self { program, arguments, environment, directory, client, child: None, disk: None, memory: None };
         // Of a flag that is given twice, the last counts.
         let data = format!("--data-dir={}", twin.data().display());
         let [listen, advertise] = ["listen", "advertise"].map(|what| format!("--{what}-client-urls=http://{client}"));
@@ -193,7 +225,11 @@ impl Server {
     pub fn spawn(&mut self) -> io::Result<()> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let path = self.program.path();
-        let mut command = self.disk.as_ref().map_or_else(|| Command::new(&path), |disk| disk.command(&path));
+        let mut command = match (&self.disk, &self.memory) {
+            (Some(disk), _) => disk.command(&path),
+            (None, Some(memory)) => memory.command(&path),
+            (None, None) => Command::new(&path),
+        };
         command.args(&self.arguments).envs(self.environment.iter().cloned());
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.child = Some(child);

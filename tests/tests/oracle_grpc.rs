@@ -18,12 +18,8 @@ use tonic::Code;
 /// The operations of one pair of fresh servers: short enough to be shortened further, long enough for history.
 const PER_SEED: usize = 2_500;
 const FIRST_SEED: u64 = 1;
-/// More than 100,000 operations for one process.
+/// More than 100,000 operations for every form.
 const SEEDS: usize = 42;
-/// What stands in for several machines is slower, and so is what has a disk: they get fewer, clusters shorter ones.
-const SEEDS_ON_DISK: usize = 14;
-const SEEDS_OF_CLUSTERS: usize = 4;
-const PER_SEED_OF_CLUSTERS: usize = 1_000;
 /// Mostly a comparison waits for answers, or for etcd to bring its watches up to date.
 const AT_ONCE: usize = 2;
 
@@ -40,7 +36,7 @@ async fn three_members_have_etcds_answers() {
     if requirement::etcd().is_none() || etcd_stands_in() {
         return;
     }
-    agree(Form::Members, amount(1, SEEDS_OF_CLUSTERS)).await;
+    agree(Form::Members, amount(1, SEEDS)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +44,7 @@ async fn gateways_before_storage_nodes_have_etcds_answers() {
     if requirement::etcd().is_none() || etcd_stands_in() {
         return;
     }
-    agree(Form::Split, amount(1, SEEDS_OF_CLUSTERS)).await;
+    agree(Form::Split, amount(1, SEEDS)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +52,7 @@ async fn generated_operations_have_etcds_answers_on_disk() {
     if requirement::etcd().is_none() || etcd_stands_in() {
         return;
     }
-    agree(Form::Alone(Program::MetaStoreOnDisk), amount(1, SEEDS_ON_DISK)).await;
+    agree(Form::Alone(Program::MetaStoreOnDisk), amount(1, SEEDS)).await;
 }
 
 /// Runs so many seeds.
@@ -72,8 +68,7 @@ async fn agree(form: Form, seeds: usize) {
 
 async fn run(form: Form, seed: u64) -> Result<(), String> {
     let mut generator = Generator::new(seed, KeySpace::whole());
-    let count = if matches!(form, Form::Alone(_)) { PER_SEED } else { PER_SEED_OF_CLUSTERS };
-    let mut operations: Vec<Operation> = (0..count).map(|_| generator.operation()).collect();
+    let mut operations: Vec<Operation> = (0..PER_SEED).map(|_| generator.operation()).collect();
     operations.extend(Generator::inspection());
     let result = shrink::check(form, None, &operations).await;
     result.map_err(|report| format!("{form:?}, seed {seed}: {report}"))

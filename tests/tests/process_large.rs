@@ -9,13 +9,17 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 use tests::binary::{Program, amount, etcd_stands_in};
 use tests::client::Client;
+use tests::memory_group::MemoryGroup;
 use tests::process::Server;
+use tests::requirement::is_long_run;
 
 const VALUE: usize = 4_000;
 const WRITERS: usize = 64;
 const SAMPLES: usize = 500;
-/// The cache, all buffers and as much again for the rest of the process.
-const CACHE_MEGABYTES: u64 = 64;
+/// The data is so many times as large as the memory.
+const TIMES: u64 = 16;
+/// The cache, all buffers and as much again for the rest of the process, where no limit can be set.
+const CACHE: &str = "--rocksdb-cache-mb=64";
 const RESIDENT: u64 = 320 << 20;
 /// What a start may take on a machine that is busy with other tests; alone it takes a fraction of a second.
 const START: Duration = Duration::from_secs(5);
@@ -67,9 +71,16 @@ async fn data_larger_than_memory_is_served_and_found_again() {
     if etcd_stands_in() {
         return;
     }
-    let keys = amount(256 << 20, 2 << 30) / VALUE;
-    let cache = format!("--rocksdb-cache-mb={CACHE_MEGABYTES}");
-    let mut server = Server::start(Program::MetaStoreOnDisk, &[&cache]).await.unwrap();
+    let bytes = amount(256 << 20, 2 << 30);
+    let keys = bytes / VALUE;
+    // Few programs fit into a sixteenth of the little that is loaded every day.
+    let limit = is_long_run().then(|| MemoryGroup::new(bytes as u64 / TIMES)).flatten();
+    let is_limited = limit.is_some();
+    let started = match limit {
+        Some(memory) => Server::start_within(memory, Program::MetaStoreOnDisk, &[]).await,
+        None => Server::start(Program::MetaStoreOnDisk, &[CACHE]).await,
+    };
+    let mut server = started.unwrap();
     let client = Client::connect(server.client()).await.unwrap();
     let mut random = StdRng::seed_from_u64(1);
     load(&client, keys).await;
@@ -82,6 +93,7 @@ async fn data_larger_than_memory_is_served_and_found_again() {
     server.restart().await.unwrap();
     let took = start.elapsed();
     assert!(took < START, "the start took {took:?}");
+    eprintln!("{bytes} bytes, limited to a sixteenth: {is_limited}; {resident} bytes resident, started in {took:?}");
     let client = Client::connect(server.client()).await.unwrap();
     check(&client, keys, &mut random).await;
     let resident = server.resident().unwrap();

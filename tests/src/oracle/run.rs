@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proto::etcdserverpb::RangeRequest;
 use tokio::sync::Notify;
 
 use super::answer::{Answer, agree};
@@ -158,6 +159,9 @@ impl Pair {
             && let Operation::Compact(asked) = self.left.resolve(operation, self.position)
         {
             self.position.compacted = asked.revision;
+            // A serializable read of the next moment may otherwise come to a node that has not compacted yet.
+            let linearizable = RangeRequest { key: "x".into(), ..RangeRequest::default() };
+            let _ = self.right.client.kv.clone().range(linearizable).await;
         }
         if let Some(header) = left.header_mut() {
             self.position.current = header.revision;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use internal_proto::LogIndex;
 
@@ -39,7 +40,7 @@ pub(super) fn load(
     let mut keep = None;
     if let Some(reader) = newest {
         keep = Some(checkpoint_name(reader.header.position.applied));
-        loaded = Some(reader.run(engine)?);
+        loaded = Some(reader.run(engine, Duration::ZERO)?);
     }
     remove(files, dir, |name| is_leftover(name) || is_checkpoint(name) && Some(name) != keep.as_deref())?;
     Ok(loaded)
@@ -82,8 +83,8 @@ impl Reader {
         self.header.position.applied
     }
 
-    /// Reads every chunk into the engine; its position comes last.
-    pub(super) fn run(mut self, engine: &dyn Engine) -> Result<Checkpoint, CheckpointError> {
+    /// Reads every chunk into the engine, with a pause after each; its position comes last.
+    pub(super) fn run(mut self, engine: &dyn Engine, pause: Duration) -> Result<Checkpoint, CheckpointError> {
         let position = self.header.position;
         let mut loading = Loading::new(engine);
         let mut found = Totals::default();
@@ -104,6 +105,9 @@ impl Reader {
                     found.versions += versions.len() as u64;
                     last = versions.last().map_or(last, |version| version.id);
                     loading.versions(versions);
+                    if !pause.is_zero() {
+                        std::thread::sleep(pause);
+                    }
                 }
                 Some(Kind::End) => {
                     let complete = Totals::decode(&payload) == Some(found) && last.revision <= position.revision;

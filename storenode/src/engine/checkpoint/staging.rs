@@ -11,6 +11,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use internal_proto::LogIndex;
 
@@ -83,7 +84,8 @@ pub fn staged(files: &dyn Files, dir: &Path) -> Result<Option<LogIndex>, Checkpo
     Ok(names.iter().find_map(|name| staged_index(name)))
 }
 
-/// Loads a staged checkpoint into an empty engine. After an error the engine holds part of the data and no position.
+/// Loads a staged checkpoint into an empty engine, with a pause after each chunk. After an error the engine holds part
+/// of the data and no position.
 ///
 /// # Errors
 /// [`CheckpointError::Damaged`] and the like: what came is not what was sent.
@@ -93,13 +95,14 @@ pub fn load_staged(
     identity: Identity,
     index: LogIndex,
     engine: &dyn Engine,
+    pause: Duration,
 ) -> Result<Checkpoint, CheckpointError> {
     let reader = Reader::open(files, staged_path(dir, index), identity)?;
     let found = reader.index();
     if found != index {
         return Err(CheckpointError::WrongName { file: staged_path(dir, index), found });
     }
-    reader.run(engine)
+    reader.run(engine, pause)
 }
 
 /// Makes a staged checkpoint the newest one of `dir`, and the only one. The log must begin after it durably.

@@ -9,6 +9,7 @@
 //! for longer than a rename takes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use internal_proto::{LogIndex, MemberId, Term};
 
@@ -23,6 +24,9 @@ use crate::raft::member::Member;
 use crate::raft::transport::PeerMessage;
 use crate::state::{Limits, State};
 use crate::storage::{Durability, StorageError, Storages};
+
+/// After each chunk that an engine on disk takes in: it writes a chunk several times, and others sync the same disk.
+const REST: Duration = Duration::from_millis(4);
 
 /// What a follower has under way.
 #[derive(Default)]
@@ -55,7 +59,7 @@ impl Incoming {
 
 impl Loaded {
     fn load(storages: &Storages, leader: MemberId, term: Term, index: LogIndex) -> Result<Self, StorageError> {
-        let storage = storages.load_staged(index)?;
+        let storage = storages.load_staged(index, REST)?;
         let state = State::open(storage.engine, Limits::default())?;
         let reader = state.reader();
         let conf_state = reader.conf_state().unwrap_or_default();

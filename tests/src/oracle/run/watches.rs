@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use internal_proto::Event;
 use proto::etcdserverpb::{PutRequest, WatchCreateRequest, WatchResponse};
 
 use super::super::answer::{Revisions, normalised};
@@ -170,7 +171,7 @@ impl Pair {
             let current = self.current_from_birth.get(&stream).is_some_and(|known| known[number]);
             // etcd lets a watch fall behind whose client does not read for a moment.
             let exact = current && left.iter().all(synced);
-            let equal = if exact { left == right } else { contents(&left).eq(contents(&right)) };
+            let equal = if exact { left == right } else { say_the_same(&left, &right) };
             if !equal {
                 let of = format!("{stream:?}, creation {number}");
                 return Err(Difference::new((&of, around(&left, &right)), (&of, around(&right, &left))));
@@ -240,8 +241,16 @@ fn synced(item: &Item) -> bool {
     }
 }
 
-fn contents(items: &[Item]) -> impl Iterator<Item = &Content> {
-    items.iter().map(|item| &item.content)
+/// Whether watches that caught up with the past have told the same. etcd begins to send before it notes that previous
+/// values are wanted, so its first events may come without them.
+fn say_the_same(left: &[Item], right: &[Item]) -> bool {
+    left.len() == right.len()
+        && left.iter().zip(right).all(|(left, right)| match (&left.content, &right.content) {
+            (Content::Event(left), Content::Event(right)) if left.prev_kv.is_none() => {
+                *left == Event { prev_kv: None, ..right.clone() }
+            }
+            (left, right) => left == right,
+        })
 }
 
 /// The first items of `items` that `others` does not have in the same place.

@@ -22,7 +22,7 @@ const WRITERS: usize = 16;
 const PROBES: usize = 2_000;
 const PROBERS: usize = 4;
 /// What three members on the cores of one machine add.
-const NOISE: Duration = Duration::from_millis(30);
+const NOISE: Duration = Duration::from_millis(15);
 const POLL_EVERY: Duration = Duration::from_millis(20);
 /// For a whole snapshot on a slow machine.
 const BACK_WITHIN: Duration = Duration::from_secs(120);
@@ -69,7 +69,7 @@ async fn an_emptied_follower_comes_back_with_another_engine() {
             "{megabytes} MB to {other:?} in {took:?}; the leader's p99 of puts: {quiet:?} with all members, {away:?} \
              with two, {busy:?} meanwhile"
         );
-        assert!(busy <= away * 3 / 2 + NOISE, "{busy:?} meanwhile, {away:?} before");
+        assert!(busy <= quiet.max(away) * 3 / 2 + NOISE, "{busy:?} meanwhile, {quiet:?} and {away:?} before");
     }
     replicas::are_equal(cluster).await.unwrap();
 }

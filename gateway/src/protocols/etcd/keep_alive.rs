@@ -1,17 +1,18 @@
 //! A stream of keepalives: read at once, answered in order, many at a time.
 //!
 //! ```text
-//!  client ──► reader ──queue──► asks, at most IN_FLIGHT at once, answers in order ──► client
+//!  first   client ──► ask ──► client                  many clients open a stream for one keepalive
+//!  others  client ──► reader ──queue──► asks, at most IN_FLIGHT at once, answers in order ──► client
 //! ```
 //!
 //! The reader never waits for the store: a client may write ten thousand keepalives in one burst, and frames left
-//! unread would end the connection for all of its streams.
+//! unread would end the connection for all of its streams. It is a task of its own, which one keepalive is not worth.
 //!
 //! Invariants: one answer per keepalive, in order; a lease that is gone is answered with a time to live of 0.
 
 use std::pin::Pin;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use internal_proto::{Answer, Error, LeaseId, Request, Response};
 use proto::etcdserverpb as wire;
 use tokio::sync::mpsc;
@@ -23,7 +24,10 @@ use super::error;
 use crate::stack::Handle;
 
 /// The answer of LeaseKeepAlive.
-pub(super) type KeepAliveStream = Pin<Box<dyn Stream<Item = Result<wire::LeaseKeepAliveResponse, Status>> + Send>>;
+pub(super) type KeepAliveStream = Pin<Box<dyn Stream<Item = Answered> + Send>>;
+
+type Answered = Result<wire::LeaseKeepAliveResponse, Status>;
+type Requests = Streaming<wire::LeaseKeepAliveRequest>;
 
 /// Keepalives read but not asked yet: several bursts of ten thousand, a few hundred kilobytes. A client that has more
 /// of them outstanding has stopped reading answers.
@@ -33,12 +37,32 @@ const QUEUE: usize = 65_536;
 const IN_FLIGHT: usize = 256;
 
 /// Answers the keepalives that `requests` brings until it ends.
-pub(super) fn stream<S: Handle>(
-    caller: Caller<S>,
-    requests: Streaming<wire::LeaseKeepAliveRequest>,
-) -> KeepAliveStream {
+pub(super) fn stream<S: Handle>(caller: Caller<S>, requests: Requests) -> KeepAliveStream {
+    let answers = stream::once(first(caller.clone(), requests)).flat_map(move |(answer, requests)| {
+        let others = requests.map(|requests| stream::once(others(caller.clone(), requests)).flatten());
+        stream::iter(answer).chain(stream::iter(others).flatten())
+    });
+    Box::pin(answers)
+}
+
+/// The answer to the first keepalive, and the requests unless they are over.
+async fn first<S: Handle>(caller: Caller<S>, mut requests: Requests) -> (Option<Answered>, Option<Requests>) {
+    match next(&mut requests).await {
+        Some(Ok(lease)) => {
+            let answer = renew(&caller, lease).await;
+            let requests = answer.is_ok().then_some(requests);
+            (Some(answer), requests)
+        }
+        Some(Err(status)) => (Some(Err(status)), None),
+        None => (None, None),
+    }
+}
+
+/// The answers to all later ones, once there is a second.
+async fn others<S: Handle>(caller: Caller<S>, mut requests: Requests) -> KeepAliveStream {
+    let Some(second) = next(&mut requests).await else { return Box::pin(stream::empty()) };
     let (queue, queued) = mpsc::channel(QUEUE);
-    tokio::spawn(read(requests, queue));
+    tokio::spawn(read(second, requests, queue));
     let answers = ReceiverStream::new(queued)
         .map(move |item: Result<LeaseId, Status>| {
             let caller = caller.clone();
@@ -55,17 +79,9 @@ pub(super) fn stream<S: Handle>(
 }
 
 /// Moves keepalives into the queue until the client ends, or the answers are no longer wanted.
-async fn read(mut requests: Streaming<wire::LeaseKeepAliveRequest>, queue: mpsc::Sender<Result<LeaseId, Status>>) {
+async fn read(second: Result<LeaseId, Status>, mut requests: Requests, queue: mpsc::Sender<Result<LeaseId, Status>>) {
+    let mut item = second;
     loop {
-        let next = tokio::select! {
-            next = requests.message() => next,
-            () = queue.closed() => return,
-        };
-        let item = match next {
-            Ok(None) => return,
-            Ok(Some(request)) => Ok(LeaseId(request.id)),
-            Err(status) => Err(status),
-        };
         let ended = item.is_err();
         if queue.try_send(item).is_err() {
             // Full: what is queued is answered, then the client learns why.
@@ -75,10 +91,22 @@ async fn read(mut requests: Streaming<wire::LeaseKeepAliveRequest>, queue: mpsc:
         if ended {
             return;
         }
+        item = tokio::select! {
+            next = next(&mut requests) => match next {
+                Some(next) => next,
+                None => return,
+            },
+            () = queue.closed() => return,
+        };
     }
 }
 
-async fn renew<S: Handle>(caller: &Caller<S>, lease: LeaseId) -> Result<wire::LeaseKeepAliveResponse, Status> {
+/// The next keepalive; `None` once the client has said its last.
+async fn next(requests: &mut Requests) -> Option<Result<LeaseId, Status>> {
+    requests.message().await.map(|request| Some(LeaseId(request?.id))).transpose()
+}
+
+async fn renew<S: Handle>(caller: &Caller<S>, lease: LeaseId) -> Answered {
     let (stamp, ttl) = match caller.ask(caller.background(), Request::LeaseKeepAlive(lease)).await {
         Ok(Answer { response: Response::LeaseKeepAlive { ttl }, stamp }) => (stamp, ttl),
         Ok(answer) => return Err(error::mismatched(answer.stamp)),

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The same load on a real etcd and on metastore, side by side. Arguments go to the comparison: --quick,
-# --rounds N, --only NAME, --list. PROFILE=release spares the minutes of building with fat LTO.
+# --rounds N, --only NAME, --list, --form one|rocksdb|three|split. PROFILE=release spares the minutes of
+# building with fat LTO.
 
 # shellcheck source=scripts/environment.sh
 . "$(dirname "$0")/environment.sh"

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::report::{self, Report};
-use crate::system::Server;
+use crate::server::Servers;
 use crate::workload::{RANGE_KEY, VALUE_SIZE, Workload, load_of};
 
 /// One workload, once, on one system.
@@ -19,11 +19,20 @@ pub(crate) struct Sample {
     pub(crate) rate: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
-    /// Microseconds of the server's CPU time per operation.
+    /// Microseconds of all servers' CPU time per operation.
     pub(crate) cpu_us: f64,
     /// MiB at the end of the load.
     pub(crate) resident_mib: f64,
     pub(crate) anonymous_mib: f64,
+    /// What each process had of the CPU time, of each kind the busiest first.
+    pub(crate) processes: Vec<Process>,
+}
+
+/// One server process's part.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Process {
+    pub(crate) kind: String,
+    pub(crate) cpu_us: f64,
 }
 
 /// The programs that make load.
@@ -34,36 +43,44 @@ pub(crate) struct Tools<'a> {
 
 impl Tools<'_> {
     /// Puts the key that ranges read, and what else the workload finds there.
-    pub(crate) fn prepare(&self, workload: &Workload, server: &Server) -> Result<()> {
+    pub(crate) fn prepare(&self, workload: &Workload, servers: &Servers) -> Result<()> {
         let value = "v".repeat(VALUE_SIZE);
         let output =
-            Command::new(self.etcdctl).args(["--endpoints", &server.endpoint, "put", RANGE_KEY, &value]).output()?;
+            Command::new(self.etcdctl).args(["--endpoints", &servers.endpoints, "put", RANGE_KEY, &value]).output()?;
         if !output.status.success() {
             return Err(format!("etcdctl put: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
         if workload.preloaded > 0 {
-            self.benchmark("preload", &load_of(workload.preloaded), &server.endpoint)?;
+            self.benchmark("preload", &load_of(workload.preloaded), &servers.endpoints)?;
         }
         Ok(())
     }
 
     /// One run. A failed operation makes the whole run an error: a fast refusal is not a fast answer.
-    pub(crate) fn run(&self, workload: &Workload, server: &Server, round: usize) -> Result<Sample> {
-        let cpu_before = server.cpu_seconds()?;
-        let report = self.benchmark(&workload.name, &workload.arguments, &server.endpoint)?;
-        let cpu = server.cpu_seconds()? - cpu_before;
-        let memory = server.memory()?;
+    pub(crate) fn run(&self, workload: &Workload, servers: &Servers, round: usize) -> Result<Sample> {
+        let before = servers.cpu_seconds()?;
+        let report = self.benchmark(&workload.name, &workload.arguments, &servers.endpoints)?;
+        let after = servers.cpu_seconds()?;
+        let memory = servers.memory()?;
         #[expect(clippy::cast_precision_loss)]
         let operations = report.operations as f64;
+        let spent = before.into_iter().zip(after).map(|((kind, before), (_, after))| Process {
+            kind: kind.to_owned(),
+            cpu_us: (after - before) * 1e6 / operations,
+        });
+        let mut processes = spent.collect::<Vec<_>>();
+        // A leader does the most: so it is the same place in every round, whoever leads.
+        processes.sort_by(|left, right| right.kind.cmp(&left.kind).then(right.cpu_us.total_cmp(&left.cpu_us)));
         Ok(Sample {
             round,
             operations: report.operations,
             rate: report.rate,
             p50_ms: report.p50 * 1e3,
             p99_ms: report.p99 * 1e3,
-            cpu_us: cpu * 1e6 / operations,
+            cpu_us: processes.iter().map(|process| process.cpu_us).sum(),
             resident_mib: memory.resident,
             anonymous_mib: memory.anonymous,
+            processes,
         })
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! for each workload          options ─► workload ─► rounds ─► summary ─► table, JSON
 //!   for each round                                  │
-//!     for each system        system: a fresh server with etcd's flags; its CPU and memory from /proc
+//!     for each system        system, server: fresh processes with etcd's flags; their CPU and memory from /proc
 //!                            load: etcd's own load tool; report: what it printed
 //! ```
 //!
@@ -15,6 +15,7 @@ mod machine;
 mod options;
 mod report;
 mod rounds;
+mod server;
 mod statistics;
 mod system;
 mod table;

@@ -3,8 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::builder::ValueParser;
+use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, Command, value_parser};
+
+use crate::system::Form;
 
 pub(crate) struct Options {
     pub(crate) etcd: PathBuf,
@@ -15,6 +17,7 @@ pub(crate) struct Options {
     pub(crate) directory: PathBuf,
     pub(crate) rounds: NonZeroUsize,
     pub(crate) quick: bool,
+    pub(crate) form: Form,
     /// Parts of workload names; empty for all.
     pub(crate) only: Vec<String>,
     pub(crate) list: bool,
@@ -32,6 +35,10 @@ pub(crate) fn parse() -> Options {
         directory: path("directory"),
         rounds: matches.remove_one("rounds").expect("the option has a default"),
         quick: matches.get_flag("quick"),
+        form: matches
+            .remove_one::<String>("form")
+            .and_then(|name| Form::ALL.into_iter().find_map(|(known, form)| (known == name).then_some(form)))
+            .expect("clap admits the names of forms only, and the option has a default"),
         only: matches.remove_many("only").map(Iterator::collect).unwrap_or_default(),
         list: matches.get_flag("list"),
     }
@@ -48,6 +55,8 @@ fn command() -> Command {
         required("metastore", "This project's server"),
         required("directory", "Where servers keep their data and results are written: on a real disk"),
         option("rounds", rounds, value_parser!(NonZeroUsize)).default_value("5"),
+        option("form", "What is compared, and with what", PossibleValuesParser::new(Form::ALL.map(|(name, _)| name)))
+            .default_value("one"),
         option("only", "Only workloads whose name contains this; may be repeated", ValueParser::string())
             .action(ArgAction::Append),
         flag("quick", "A tenth of the requests, and no memory measurement beyond 100k keys"),

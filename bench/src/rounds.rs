@@ -9,7 +9,7 @@ use crate::Result;
 use crate::load::{Sample, Tools};
 use crate::machine::{self, Machine};
 use crate::options::Options;
-use crate::system::System;
+use crate::system::{Form, System};
 use crate::table;
 use crate::workload::{self, Rounds, Workload};
 
@@ -25,6 +25,7 @@ pub(crate) struct Outcome {
 #[derive(Serialize)]
 pub(crate) struct Comparison {
     pub(crate) machine: Machine,
+    pub(crate) form: Form,
     /// Name and version; the first is the measure.
     pub(crate) systems: [(String, String); 2],
     pub(crate) outcomes: Vec<Outcome>,
@@ -43,9 +44,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return Err("no workload has such a name; --list names them".into());
     }
     fs::create_dir_all(&options.directory)?;
-    let systems = [System::new("etcd", &options.etcd)?, System::new("metastore", &options.metastore)?];
+    let systems = [System::etcd(&options.etcd)?, System::metastore(&options.metastore)?];
     let mut comparison = Comparison {
         machine: machine::inspect(&options.directory)?,
+        form: options.form,
         systems: systems.each_ref().map(|system| (system.name.to_owned(), system.version.clone())),
         outcomes: Vec::new(),
     };
@@ -74,9 +76,9 @@ fn measure(workload: &Workload, systems: &[System; 2], options: &Options) -> Res
             let which = (round + turn) % 2;
             let system = &systems[which];
             let named = |error| format!("{}: {error}", system.name);
-            let server = system.start(&options.directory).map_err(named)?;
-            tools.prepare(workload, &server).map_err(named)?;
-            samples[which].push(tools.run(workload, &server, round).map_err(named)?);
+            let servers = system.start(options.form, &options.directory).map_err(named)?;
+            tools.prepare(workload, &servers).map_err(named)?;
+            samples[which].push(tools.run(workload, &servers, round).map_err(named)?);
         }
     }
     Ok(samples)

@@ -1,34 +1,72 @@
-//! One of the two systems: started fresh with etcd's flags, watched through /proc, stopped.
+//! The two systems, and the processes that each consists of in every form.
 //!
-//! Invariant: both are started by the same code, so neither gets a flag that the other does not.
+//! ```text
+//!  form      etcd                          metastore
+//!  one       1 member                      1 member
+//!  rocksdb   1 member                      1 member, data on disk
+//!  three     3 members                     3 members
+//!  split     3 members                     3 storage nodes, 2 gateways
+//! ```
+//!
+//! Invariant: members of both are started by the same code, so neither gets a flag that the other does not, but for
+//! the engine.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+
+use serde::Serialize;
 
 use crate::Result;
-use crate::machine::kib;
+use crate::server::{Launch, Servers};
 
-/// Longer than any start of an empty member.
-const START_DEADLINE: Duration = Duration::from_secs(30);
-/// Between two looks at a server that starts.
-const POLL: Duration = Duration::from_millis(20);
-/// What Linux counts process times in, on every architecture both systems run on.
-const TICKS_PER_SECOND: f64 = 100.0;
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Form {
+    One,
+    RocksDb,
+    Three,
+    Split,
+}
+
+impl Form {
+    pub(crate) const ALL: [(&'static str, Self); 4] =
+        [("one", Self::One), ("rocksdb", Self::RocksDb), ("three", Self::Three), ("split", Self::Split)];
+
+    const fn members(self) -> usize {
+        match self {
+            Self::One | Self::RocksDb => 1,
+            Self::Three | Self::Split => 3,
+        }
+    }
+}
+
+const GATEWAYS: usize = 2;
+/// What storage nodes and gateways know each other by; they talk on loopback only.
+const TOKEN: &str = "--initial-cluster-token=compare";
 
 /// A program and what it calls itself.
 pub(crate) struct System {
     pub(crate) name: &'static str,
     pub(crate) version: String,
     program: PathBuf,
+    is_etcd: bool,
 }
 
 impl System {
+    /// The measure.
+    pub(crate) fn etcd(program: &Path) -> Result<Self> {
+        Self::new("etcd", program, true)
+    }
+
+    /// What is measured; its storage nodes and gateways stand beside it.
+    pub(crate) fn metastore(program: &Path) -> Result<Self> {
+        Self::new("metastore", program, false)
+    }
+
     /// Asks the program for its version. metastore also says which etcd's behaviour it has; its own line counts.
-    pub(crate) fn new(name: &'static str, program: &Path) -> Result<System> {
+    fn new(name: &'static str, program: &Path, is_etcd: bool) -> Result<Self> {
         let output = Command::new(program)
             .arg("--version")
             .output()
@@ -36,125 +74,80 @@ impl System {
         let text = String::from_utf8_lossy(&output.stdout);
         let own_line = text.lines().find(|line| line.starts_with("MetaStore Version"));
         let version = own_line.or(text.lines().next()).unwrap_or("unknown version").trim().to_owned();
-        Ok(System { name, version, program: program.to_owned() })
+        Ok(Self { name, version, program: program.to_owned(), is_etcd })
     }
 
-    /// Starts a member of one with an empty data directory below `directory`, and waits until it serves.
-    pub(crate) fn start(&self, directory: &Path) -> Result<Server> {
-        let data = directory.join(format!("{}.data", self.name));
-        if data.exists() {
-            fs::remove_dir_all(&data)?;
+    /// Starts it with empty data directories below `directory`, and waits until it serves.
+    pub(crate) fn start(&self, form: Form, directory: &Path) -> Result<Servers> {
+        let (launches, endpoints) = match form {
+            Form::Split if !self.is_etcd => self.split(form.members())?,
+            Form::RocksDb if !self.is_etcd => self.members(form.members(), &["--storage=rocksdb"])?,
+            _ => self.members(form.members(), &[])?,
+        };
+        Servers::start(&launches, endpoints.join(","), directory)
+    }
+
+    fn members(&self, count: usize, flags: &[&str]) -> Result<(Vec<Launch>, Vec<String>)> {
+        let (peers, cluster) = peers(count)?;
+        let clients = free_addresses(count)?;
+        let launches = peers.iter().zip(&clients).enumerate().map(|(index, (peer, client))| {
+            let mut arguments = vec![
+                format!("--name=m{index}"),
+                format!("--listen-client-urls=http://{client}"),
+                format!("--advertise-client-urls=http://{client}"),
+                format!("--listen-peer-urls=http://{peer}"),
+                format!("--initial-advertise-peer-urls=http://{peer}"),
+                format!("--initial-cluster={cluster}"),
+            ];
+            arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
+            let (kind, program, probe) = (self.name, self.program.clone(), client.clone());
+            Launch { kind, index, program, arguments, keeps_data: true, probe }
+        });
+        Ok((launches.collect(), clients))
+    }
+
+    fn split(&self, count: usize) -> Result<(Vec<Launch>, Vec<String>)> {
+        let (peers, cluster) = peers(count)?;
+        let mut launches = Vec::new();
+        for (index, (peer, probe)) in peers.iter().zip(free_addresses(count)?).enumerate() {
+            let arguments = vec![
+                format!("--name=m{index}"),
+                format!("--listen-peer-urls=http://{peer}"),
+                format!("--initial-advertise-peer-urls=http://{peer}"),
+                format!("--initial-cluster={cluster}"),
+                format!("--listen-metrics-urls=http://{probe}"),
+                TOKEN.to_owned(),
+            ];
+            let (kind, program) = ("storenode", self.program.with_file_name("storenode"));
+            launches.push(Launch { kind, index, program, arguments, keeps_data: true, probe });
         }
-        let log = directory.join(format!("{}.log", self.name));
-        let (client, peer) = (free_port()?, free_port()?);
-        let client_url = format!("http://127.0.0.1:{client}");
-        let peer_url = format!("http://127.0.0.1:{peer}");
-        let process = Command::new(&self.program)
-            .arg("--name=compare")
-            .arg(format!("--data-dir={}", data.display()))
-            .arg(format!("--listen-client-urls={client_url}"))
-            .arg(format!("--advertise-client-urls={client_url}"))
-            .arg(format!("--listen-peer-urls={peer_url}"))
-            .arg(format!("--initial-advertise-peer-urls={peer_url}"))
-            .arg(format!("--initial-cluster=compare={peer_url}"))
-            .stdin(Stdio::null())
-            .stdout(File::create(&log)?)
-            .stderr(File::options().append(true).open(&log)?)
-            .spawn()?;
-        let mut server = Server { process, data, endpoint: format!("127.0.0.1:{client}") };
-        server.wait_until_healthy(&log)?;
-        Ok(server)
-    }
-}
-
-/// A running member. Dropped: killed, its data deleted.
-pub(crate) struct Server {
-    process: Child,
-    data: PathBuf,
-    /// Host and port of the client listener.
-    pub(crate) endpoint: String,
-}
-
-/// What /proc says of a server's memory, in MiB.
-pub(crate) struct Memory {
-    pub(crate) resident: f64,
-    /// Less the pages of files, which the kernel may take back.
-    pub(crate) anonymous: f64,
-}
-
-impl Server {
-    fn wait_until_healthy(&mut self, log: &Path) -> Result<()> {
-        let deadline = Instant::now() + START_DEADLINE;
-        while Instant::now() < deadline {
-            if let Some(status) = self.process.try_wait()? {
-                return Err(format!("the server stopped with {status}: see {}", log.display()).into());
-            }
-            if is_healthy(&self.endpoint) {
-                return Ok(());
-            }
-            std::thread::sleep(POLL);
+        let seeds = peers.iter().map(|peer| format!("http://{peer}")).collect::<Vec<_>>().join(",");
+        let clients = free_addresses(GATEWAYS)?;
+        for (index, (client, operations)) in clients.iter().zip(free_addresses(GATEWAYS)?).enumerate() {
+            let arguments = vec![
+                format!("--storenodes={seeds}"),
+                format!("--listen-client-urls=http://{client}"),
+                format!("--listen-metrics-urls=http://{operations}"),
+                TOKEN.to_owned(),
+            ];
+            let (kind, program) = ("gateway", self.program.with_file_name("gateway"));
+            launches.push(Launch { kind, index, program, arguments, keeps_data: false, probe: client.clone() });
         }
-        Err(format!("not healthy after {START_DEADLINE:?}: see {}", log.display()).into())
-    }
-
-    /// CPU time of all its threads since it started, in seconds, in steps of 10 ms.
-    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
-        cpu_seconds(&fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?)
-    }
-
-    pub(crate) fn memory(&self) -> Result<Memory> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        #[expect(clippy::cast_precision_loss)]
-        let mib = |name| kib(&status, name).map(|kib| kib as f64 / 1024.0).ok_or(format!("no {name} in /proc"));
-        Ok(Memory { resident: mib("VmRSS")?, anonymous: mib("RssAnon")? })
+        Ok((launches, clients))
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Its data is deleted next, so there is nothing to shut down gracefully for; nor is there
-        // anyone to tell if the process is gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = fs::remove_dir_all(&self.data);
-    }
-}
-
-/// User and system time of a /proc/PID/stat line, whose second field may contain anything in parentheses.
-fn cpu_seconds(stat: &str) -> Result<f64> {
-    let times = stat.rsplit_once(')').and_then(|(_, rest)| {
-        let fields = rest.split_whitespace().collect::<Vec<_>>();
-        let ticks = |at: usize| fields.get(at)?.parse::<u32>().ok();
-        Some(f64::from(ticks(11)?) + f64::from(ticks(12)?))
-    });
-    times.map(|ticks| ticks / TICKS_PER_SECOND).ok_or_else(|| format!("cannot read the times of {stat}").into())
+/// Where members find each other, and the same as a flag has it.
+fn peers(count: usize) -> Result<(Vec<String>, String)> {
+    let peers = free_addresses(count)?;
+    let named = |(index, peer): (usize, &String)| format!("m{index}=http://{peer}");
+    let cluster = peers.iter().enumerate().map(named).collect::<Vec<_>>().join(",");
+    Ok((peers, cluster))
 }
 
 /// Free at this moment. Both systems need their ports as flags, before they listen.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
-}
-
-fn is_healthy(endpoint: &str) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(endpoint)?;
-        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        write!(stream, "GET /health HTTP/1.1\r\nHost: {endpoint}\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_stand_behind_any_name() {
-        let stat = "42 (a) b) S 1 42 42 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 8 0 100 1000 10";
-        assert!((cpu_seconds(stat).unwrap() - 2.0).abs() < 1e-9);
-        assert!(cpu_seconds("42 (a) S 1").is_err());
-    }
+fn free_addresses(count: usize) -> Result<Vec<String>> {
+    // All held until all are known, so that no two are the same.
+    let held = (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<std::io::Result<Vec<_>>>()?;
+    held.iter().map(|listener| Ok(listener.local_addr()?.to_string())).collect()
 }

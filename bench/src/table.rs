@@ -4,7 +4,7 @@ use std::io::{Write as _, stdout};
 use std::path::Path;
 
 use crate::Result;
-use crate::load::Sample;
+use crate::load::{Process, Sample};
 use crate::rounds::{Comparison, Outcome};
 use crate::statistics::Summary;
 use crate::workload::Workload;
@@ -43,8 +43,12 @@ pub(crate) fn print_heading(comparison: &Comparison) -> Result<()> {
     for (name, version) in &comparison.systems {
         writeln!(out, "{name}: {version}")?;
     }
-    writeln!(out, "One fresh server at a time; the load tool shares its cores. Medians over the rounds,")?;
-    writeln!(out, "± half the range between the extremes. CPU is the server's. Ratios: metastore / etcd.\n")?;
+    writeln!(
+        out,
+        "Form: {:?}. Fresh servers each time; the load tool shares their cores. Medians over the",
+        comparison.form
+    )?;
+    writeln!(out, "rounds, ± half the range between the extremes. CPU is all servers'. Ratios: metastore / etcd.\n")?;
     let titles = COLUMNS.map(|(title, _)| format!("{title:>COLUMN_WIDTH$}"));
     writeln!(out, "{:NAME_WIDTH$}{}", "", titles.concat())?;
     Ok(())
@@ -56,6 +60,11 @@ pub(crate) fn print_outcome(systems: &[(String, String); 2], outcome: &Outcome) 
     for ((name, _), samples) in systems.iter().zip(&outcome.samples) {
         let cells = COLUMNS.map(|column| format!("{:>COLUMN_WIDTH$}", cell(samples, column)));
         writeln!(out, "  {name:<width$}{}", cells.concat(), width = NAME_WIDTH - 2)?;
+    }
+    for ((name, _), samples) in systems.iter().zip(&outcome.samples) {
+        if let Some(parts) = parts(samples) {
+            writeln!(out, "  CPU us/op of {name}: {parts}")?;
+        }
     }
     let ratios = COLUMNS.map(|column| format!("{:>COLUMN_WIDTH$}", ratio(&outcome.samples, column)));
     writeln!(out, "  {:<width$}{}", "ratio", ratios.concat(), width = NAME_WIDTH - 2)?;
@@ -75,6 +84,16 @@ fn cell(samples: &[Sample], column: Column) -> String {
     let Some(summary) = summary(samples, column) else { return "-".to_owned() };
     let digits = if summary.median >= 1000.0 { 0 } else { 2 };
     format!("{:.digits$} ±{:.0}%", summary.median, summary.spread_percent())
+}
+
+/// Each process's part of the CPU time, where there are several.
+fn parts(samples: &[Sample]) -> Option<String> {
+    let names = samples.first().filter(|sample| sample.processes.len() > 1)?;
+    let part = |(index, process): (usize, &Process)| {
+        let spent = samples.iter().filter_map(|sample| Some(sample.processes.get(index)?.cpu_us));
+        Some(format!("{} {:.1}", process.kind, Summary::of(spent)?.median))
+    };
+    names.processes.iter().enumerate().map(part).collect::<Option<Vec<_>>>().map(|parts| parts.join(", "))
 }
 
 fn ratio([etcd, metastore]: &[Vec<Sample>; 2], column: Column) -> String {
@@ -98,6 +117,7 @@ mod tests {
             cpu_us: 30.0,
             resident_mib: 100.0,
             anonymous_mib: 80.0,
+            processes: Vec::new(),
         }
     }
 

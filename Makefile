@@ -5,7 +5,7 @@
 #   ARGS="..."  more flags for metastore, cargo test or the comparison
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run cluster-memory cluster-rocksdb status stop-cluster test test-all compose-test lint reset oracle compare
+.PHONY: help deps build run cluster-memory cluster-rocksdb status stop-cluster test test-all compose-test lint reset oracle compare compare-short
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/[$$][$$]/, "$$"); printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,3 +51,8 @@ oracle: ## build the real etcd, its load tool and a CoreDNS that tests and compa
 
 compare: ## the same load on a real etcd and on metastore, side by side
 	@scripts/compare.sh $(ARGS)
+
+compare-short: ## two minutes of that, which fail where CPU per operation is 15 % worse than in bench/results
+	@PROFILE=release scripts/compare.sh --quick --rounds 3 --against bench/results/short.json \
+		--only "put, 64" --only "put, 1000" --only "linearizable, 64" --only "linearizable, 1000" \
+		--only keepalive --only "fast as possible"

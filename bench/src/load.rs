@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::report::{self, Report};
@@ -11,7 +11,7 @@ use crate::server::Servers;
 use crate::workload::{RANGE_KEY, VALUE_SIZE, Workload, load_of};
 
 /// One workload, once, on one system.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub(crate) struct Sample {
     pub(crate) round: usize,
     pub(crate) operations: u64,
@@ -29,7 +29,7 @@ pub(crate) struct Sample {
 }
 
 /// One server process's part.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub(crate) struct Process {
     pub(crate) kind: String,
     pub(crate) cpu_us: f64,

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::statistics::percentile;
@@ -20,7 +20,7 @@ const SYNCS: usize = 500;
 /// About what one small write adds to a log.
 const SYNC_BYTES: usize = 320;
 
-#[derive(Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 pub(crate) struct Machine {
     pub(crate) cores: usize,
     pub(crate) processor: String,

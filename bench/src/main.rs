@@ -10,6 +10,7 @@
 //! Invariant: both systems are started with the same flags, on the same disk, and loaded by the same tool
 //! in the same way; who goes first changes with every round, so a drift of the machine hits both.
 
+mod guard;
 mod load;
 mod machine;
 mod options;

@@ -21,6 +21,8 @@ pub(crate) struct Options {
     /// Parts of workload names; empty for all.
     pub(crate) only: Vec<String>,
     pub(crate) list: bool,
+    /// Results that CPU ratios are held against.
+    pub(crate) against: Option<PathBuf>,
 }
 
 /// The options of this process; prints help or a usage error and exits where clap does.
@@ -41,6 +43,7 @@ pub(crate) fn parse() -> Options {
             .expect("clap admits the names of forms only, and the option has a default"),
         only: matches.remove_many("only").map(Iterator::collect).unwrap_or_default(),
         list: matches.get_flag("list"),
+        against: matches.remove_one("against"),
     }
 }
 
@@ -59,6 +62,7 @@ fn command() -> Command {
             .default_value("one"),
         option("only", "Only workloads whose name contains this; may be repeated", ValueParser::string())
             .action(ArgAction::Append),
+        option("against", "Fail where CPU per operation is 15 % worse than in these results", value_parser!(PathBuf)),
         flag("quick", "A tenth of the requests, and no memory measurement beyond 100k keys"),
         flag("list", "Name the workloads and stop"),
     ])

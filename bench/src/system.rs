@@ -15,15 +15,16 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::server::{Launch, Servers};
 
 /// What is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Form {
+    #[default]
     One,
     RocksDb,
     Three,
@@ -88,8 +89,8 @@ impl System {
     }
 
     fn members(&self, count: usize, flags: &[&str]) -> Result<(Vec<Launch>, Vec<String>)> {
-        let (peers, cluster) = peers(count)?;
-        let clients = free_addresses(count)?;
+        let [peers, clients] = split_off(free_addresses(2 * count)?, count);
+        let cluster = cluster(&peers);
         let launches = peers.iter().zip(&clients).enumerate().map(|(index, (peer, client))| {
             let mut arguments = vec![
                 format!("--name=m{index}"),
@@ -107,9 +108,12 @@ impl System {
     }
 
     fn split(&self, count: usize) -> Result<(Vec<Launch>, Vec<String>)> {
-        let (peers, cluster) = peers(count)?;
+        let [of_nodes, of_gateways] = split_off(free_addresses(2 * count + 2 * GATEWAYS)?, 2 * count);
+        let [peers, probes] = split_off(of_nodes, count);
+        let [clients, operations] = split_off(of_gateways, GATEWAYS);
+        let cluster = cluster(&peers);
         let mut launches = Vec::new();
-        for (index, (peer, probe)) in peers.iter().zip(free_addresses(count)?).enumerate() {
+        for (index, (peer, probe)) in peers.iter().zip(probes).enumerate() {
             let arguments = vec![
                 format!("--name=m{index}"),
                 format!("--listen-peer-urls=http://{peer}"),
@@ -122,8 +126,7 @@ impl System {
             launches.push(Launch { kind, index, program, arguments, keeps_data: true, probe });
         }
         let seeds = peers.iter().map(|peer| format!("http://{peer}")).collect::<Vec<_>>().join(",");
-        let clients = free_addresses(GATEWAYS)?;
-        for (index, (client, operations)) in clients.iter().zip(free_addresses(GATEWAYS)?).enumerate() {
+        for (index, (client, operations)) in clients.iter().zip(operations).enumerate() {
             let arguments = vec![
                 format!("--storenodes={seeds}"),
                 format!("--listen-client-urls=http://{client}"),
@@ -137,12 +140,15 @@ impl System {
     }
 }
 
-/// Where members find each other, and the same as a flag has it.
-fn peers(count: usize) -> Result<(Vec<String>, String)> {
-    let peers = free_addresses(count)?;
+/// Where members find each other, as a flag has it.
+fn cluster(peers: &[String]) -> String {
     let named = |(index, peer): (usize, &String)| format!("m{index}=http://{peer}");
-    let cluster = peers.iter().enumerate().map(named).collect::<Vec<_>>().join(",");
-    Ok((peers, cluster))
+    peers.iter().enumerate().map(named).collect::<Vec<_>>().join(",")
+}
+
+fn split_off(mut addresses: Vec<String>, at: usize) -> [Vec<String>; 2] {
+    let rest = addresses.split_off(at);
+    [addresses, rest]
 }
 
 /// Free at this moment. Both systems need their ports as flags, before they listen.

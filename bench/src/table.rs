@@ -104,10 +104,10 @@ fn ratio([etcd, metastore]: &[Vec<Sample>; 2], column: Column) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn sample(rate: f64) -> Sample {
+    pub(crate) fn sample(rate: f64) -> Sample {
         Sample {
             round: 0,
             operations: 10,

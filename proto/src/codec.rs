@@ -1,4 +1,4 @@
-//! The wire form of unary calls: prost's, with long messages made aside.
+//! The wire form of all messages: prost's, with long ones made aside.
 
 use internal_proto::aside::aside_if_long;
 use prost::Message;

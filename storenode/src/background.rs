@@ -40,11 +40,12 @@ const COMPACTION_PAUSE: Duration = Duration::from_micros(250);
 /// A full disk, or a compaction that left off, is looked at again every so many ticks of housekeeping.
 const TICKS_BETWEEN_RETRIES: u32 = 20;
 
-/// Of a thread that leaves the processor to requests: a tenth of the share of others, and never nothing.
-const NICE: i32 = 10;
-
 /// A checkpoint that found no space is tried again after so many ticks: it writes the whole store.
 const TICKS_BETWEEN_CHECKPOINT_RETRIES: u32 = 1_000;
+/// Of a thread that leaves the processor to requests: a tenth of the share of others, and never nothing. Only Linux
+/// has it for each thread.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 
 /// Where a node keeps its files, and whose they are.
 #[derive(Clone)]
@@ -300,6 +301,7 @@ impl Threads {
     /// Work that holds no lock which requests wait for may take the processor after them.
     fn run_behind_requests(self, name: &str, work: impl FnOnce() + Send + 'static) -> Job {
         self.run(name, move || {
+            #[cfg(target_os = "linux")]
             if self == Self::Own {
                 // Where that is not permitted it takes its part like others.
                 let _ = rustix::process::setpriority_process(None, NICE);

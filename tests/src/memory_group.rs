@@ -7,10 +7,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Where both versions of cgroups have their memory controller, and their names for the limit.
 const PLACES: [(&str, &str); 2] =
     [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+
+/// How many this process has made.
+static GROUPS: AtomicU32 = AtomicU32::new(0);
 
 /// A cgroup with a limit.
 pub struct MemoryGroup(PathBuf);
@@ -23,7 +27,8 @@ impl MemoryGroup {
     }
 
     fn under(root: &Path, limit: &str, bytes: u64) -> io::Result<Self> {
-        let group = Self(root.join(format!("metastore-test-{}", std::process::id())));
+        let number = GROUPS.fetch_add(1, Ordering::Relaxed);
+        let group = Self(root.join(format!("metastore-test-{}-{number}", std::process::id())));
         fs::create_dir(&group.0)?;
         fs::write(group.0.join(limit), bytes.to_string())?;
         Ok(group)

@@ -32,6 +32,17 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Whose turn it is.
 static TURN: Semaphore = Semaphore::const_new(1);
 
+/// The right to have traffic. Taken before a cluster is looked at, as it may take a while.
+pub type Turn = SemaphorePermit<'static>;
+
+/// Waits until no other test of this suite has traffic.
+///
+/// # Panics
+/// Never: the turns do not end.
+pub async fn turn() -> Turn {
+    TURN.acquire().await.expect("it is never closed")
+}
+
 /// Everything that goes on.
 pub struct Traffic {
     /// What was written and told.
@@ -42,7 +53,7 @@ pub struct Traffic {
     /// Leases that somebody has kept alive: revoked in the end, so that none expires later.
     leases: Vec<i64>,
     seeds: u64,
-    _turn: SemaphorePermit<'static>,
+    _turn: Turn,
 }
 
 /// The clients of one address.
@@ -54,12 +65,11 @@ struct Clients {
 }
 
 impl Traffic {
-    /// Begins at these addresses, when it is its turn.
+    /// Begins at these addresses.
     ///
     /// # Errors
     /// The server's.
-    pub async fn start(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<Self, Status> {
-        let turn = TURN.acquire().await.expect("it is never closed");
+    pub async fn start(turn: Turn, addresses: impl IntoIterator<Item = SocketAddr>) -> Result<Self, Status> {
         let (at, record) = (Vec::new(), Arc::default());
         let mut traffic = Self { record, at, begins: Vec::new(), leases: Vec::new(), seeds: 0, _turn: turn };
         for address in addresses {

@@ -8,7 +8,7 @@ use tests::cluster::{Cluster, MIXED};
 use tests::history::load;
 use tests::process::Server;
 use tests::replicas;
-use tests::traffic::Traffic;
+use tests::traffic::{self, Traffic, Turn};
 
 /// Half of the failovers take at most this long, counted from the kill to the answer of a write sent after it. (A real
 /// etcd, killed in the same way: 1.2 s.)
@@ -17,8 +17,8 @@ const MEDIAN_FAILOVER: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Clients at all members.
-async fn traffic(cluster: &Cluster) -> Traffic {
-    Traffic::start(cluster.members.iter().map(Server::client)).await.unwrap()
+async fn traffic(turn: Turn, cluster: &Cluster) -> Traffic {
+    Traffic::start(turn, cluster.members.iter().map(Server::client)).await.unwrap()
 }
 
 /// Starts a member again, with clients.
@@ -47,8 +47,9 @@ async fn a_killed_leader_is_replaced_whatever_the_engine() {
 
 /// How long each failover took.
 async fn kill_leaders(programs: &[Program; 3], times: usize) -> Vec<Duration> {
+    let turn = traffic::turn().await;
     let mut cluster = Cluster::start(programs, &[]).await.unwrap();
-    let mut traffic = traffic(&cluster).await;
+    let mut traffic = traffic(turn, &cluster).await;
     let mut failovers = Vec::new();
     for round in 0..times {
         traffic.goes_on().await.unwrap_or_else(|reason| panic!("round {round}: {reason}"));
@@ -70,8 +71,9 @@ async fn kill_leaders(programs: &[Program; 3], times: usize) -> Vec<Duration> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_leader_fails_no_request() {
+    let turn = traffic::turn().await;
     let mut cluster = Cluster::start(&MIXED, &[]).await.unwrap();
-    let mut traffic = traffic(&cluster).await;
+    let mut traffic = traffic(turn, &cluster).await;
     for round in 0..amount(2, 10) {
         traffic.goes_on().await.unwrap_or_else(|reason| panic!("round {round}: {reason}"));
         let leader = cluster.leader().await.unwrap();
@@ -93,8 +95,9 @@ async fn all_members_killed_at_once_lose_nothing() {
 }
 
 async fn kill_all(times: usize) {
+    let turn = traffic::turn().await;
     let mut cluster = Cluster::start(&MIXED, &[]).await.unwrap();
-    let mut traffic = traffic(&cluster).await;
+    let mut traffic = traffic(turn, &cluster).await;
     for round in 0..times {
         traffic.goes_on().await.unwrap_or_else(|reason| panic!("round {round}: {reason}"));
         cluster.members.iter_mut().for_each(Server::kill);

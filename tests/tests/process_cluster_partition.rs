@@ -13,7 +13,7 @@ use tests::history::load::{self, Record};
 use tests::history::read;
 use tests::network::Network;
 use tests::replicas;
-use tests::traffic::Traffic;
+use tests::traffic::{self, Traffic};
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
@@ -59,6 +59,7 @@ async fn a_follower_who_cannot_reach_the_leader_disturbs_nobody() {
 
 async fn divided(cut: Cut) {
     for _ in 0..amount(1, 5) {
+        let turn = traffic::turn().await;
         let network = Network::new(3).await.unwrap();
         let cluster = Cluster::start_behind(&network, &MIXED).await.unwrap();
         let leader = cluster.leader().await.unwrap();
@@ -66,7 +67,7 @@ async fn divided(cut: Cut) {
         // Whose clients may be refused, and whose may not.
         let (odd, lucky) = if matches!(cut, Cut::Pair) { (next, [leader, last]) } else { (leader, [next, last]) };
         let address = |index: usize| cluster.members[index].client();
-        let mut traffic = Traffic::start(lucky.map(address)).await.unwrap();
+        let mut traffic = Traffic::start(turn, lucky.map(address)).await.unwrap();
         let unlucky = unlucky(address(odd), &traffic.record);
         let client = cluster.client(odd).await.unwrap();
         traffic.goes_on().await.unwrap();

@@ -12,7 +12,7 @@ use tests::cluster::{Cluster, MIXED};
 use tests::history::{load, read};
 use tests::process::Server;
 use tests::replicas;
-use tests::traffic::Traffic;
+use tests::traffic::{self, Traffic};
 use tonic::{Code, Request, Status};
 
 /// Reads that wait in the sockets of a paused member.
@@ -32,8 +32,9 @@ async fn a_resumed_leader_serves_nothing_stale() {
     if etcd_stands_in() {
         return;
     }
+    let turn = traffic::turn().await;
     let cluster = Cluster::start(&MIXED, &[]).await.unwrap();
-    let mut traffic = Traffic::start(cluster.members.iter().map(Server::client)).await.unwrap();
+    let mut traffic = Traffic::start(turn, cluster.members.iter().map(Server::client)).await.unwrap();
     for round in 0..amount(2, 10) {
         traffic.goes_on().await.unwrap_or_else(|reason| panic!("round {round}: {reason}"));
         let leader = cluster.leader().await.unwrap();

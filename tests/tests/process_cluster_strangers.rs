@@ -10,7 +10,7 @@ use tests::cluster::{Cluster, MIXED};
 use tests::history::load::{self, Record};
 use tests::process::Server;
 use tests::replicas;
-use tests::traffic::Traffic;
+use tests::traffic::{self, Traffic};
 use tests::wall_clock::WallClock;
 
 /// For a log line.
@@ -41,9 +41,10 @@ async fn a_second_process_of_a_member_is_refused() {
 
 /// A process with a member's flags but for one, new data, and ports of its own: it calls the others, nobody calls it.
 async fn is_refused(reason: &str, flag: impl Fn(&str) -> String) {
+    let turn = traffic::turn().await;
     let cluster = Cluster::start(&MIXED, &[]).await.unwrap();
     let leader = cluster.leader().await.unwrap();
-    let mut traffic = Traffic::start(cluster.members.iter().map(Server::client)).await.unwrap();
+    let mut traffic = Traffic::start(turn, cluster.members.iter().map(Server::client)).await.unwrap();
     for index in [leader, (leader + 1) % 3] {
         let stranger = cluster.stranger(index, &[flag(&cluster.list).as_str()]).unwrap();
         let others: Vec<&Server> =
@@ -71,13 +72,14 @@ fn refusals(server: &Server, reason: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_an_hour_apart_hurt_nobody() {
+    let turn = traffic::turn().await;
     let Some(wall_clock) = WallClock::build().unwrap() else { return };
     let mut cluster = Cluster::prepare(&MIXED, &[]).unwrap();
     cluster.members.iter_mut().zip(CLOCKS).for_each(|(member, ahead)| wall_clock.shift(member, ahead));
     cluster.found().await.unwrap();
     let hours: Vec<String> = cluster.members.iter().map(|member| hour(&member.log())).collect();
     assert!(hours[0] != hours[1] && hours[1] != hours[2], "{hours:?}: the clocks are not apart");
-    let mut traffic = Traffic::start(cluster.members.iter().map(Server::client)).await.unwrap();
+    let mut traffic = Traffic::start(turn, cluster.members.iter().map(Server::client)).await.unwrap();
     // Everybody leads once, if only by chance: whoever follows has another time of day.
     for round in 0..3 {
         traffic.goes_on().await.unwrap_or_else(|reason| panic!("round {round}: {reason}"));

@@ -17,7 +17,7 @@ use tests::http;
 use tests::process::Server;
 use tests::replicas;
 use tests::split::{MIXED, Split, TOKEN};
-use tests::traffic::Traffic;
+use tests::traffic::{self, Traffic, Turn};
 
 /// A terminated process drains for a moment before it ends.
 const GRACE: Duration = Duration::from_secs(15);
@@ -54,14 +54,15 @@ async fn every_gateway_serves_one_history() {
 }
 
 /// Clients at the gateways of these numbers.
-async fn traffic(split: &Split, gateways: &[usize]) -> Traffic {
-    Traffic::start(gateways.iter().map(|&gateway| split.gateways[gateway].client())).await.unwrap()
+async fn traffic(turn: Turn, split: &Split, gateways: &[usize]) -> Traffic {
+    Traffic::start(turn, gateways.iter().map(|&gateway| split.gateways[gateway].client())).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_leader_is_not_noticed() {
+    let turn = traffic::turn().await;
     let mut split = Split::start(&MIXED, 2, &[]).await.unwrap();
-    let mut traffic = traffic(&split, &[0, 1]).await;
+    let mut traffic = traffic(turn, &split, &[0, 1]).await;
     for _ in 0..amount(3, 20) {
         traffic.goes_on().await.unwrap();
         let leader = split.leader(0).await.unwrap();
@@ -76,8 +77,9 @@ async fn a_killed_leader_is_not_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_stands_still_is_not_noticed() {
+    let turn = traffic::turn().await;
     let split = Split::start(&MIXED, 2, &[]).await.unwrap();
-    let mut traffic = traffic(&split, &[0, 1]).await;
+    let mut traffic = traffic(turn, &split, &[0, 1]).await;
     for _ in 0..amount(1, 5) {
         traffic.goes_on().await.unwrap();
         let leader = split.leader(0).await.unwrap();
@@ -92,8 +94,9 @@ async fn a_leader_that_stands_still_is_not_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storage_nodes_that_are_restarted_in_turn_are_not_noticed() {
+    let turn = traffic::turn().await;
     let mut split = Split::start(&MIXED, 2, &[]).await.unwrap();
-    let mut traffic = traffic(&split, &[0, 1]).await;
+    let mut traffic = traffic(turn, &split, &[0, 1]).await;
     for round in 0..amount(1, 5) {
         for index in 0..3 {
             traffic.goes_on().await.unwrap();
@@ -109,8 +112,9 @@ async fn storage_nodes_that_are_restarted_in_turn_are_not_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_gateway_is_not_noticed_at_the_others() {
+    let turn = traffic::turn().await;
     let mut split = Split::start(&MIXED, 2, &[]).await.unwrap();
-    let mut traffic = traffic(&split, &[1]).await;
+    let mut traffic = traffic(turn, &split, &[1]).await;
     for _ in 0..amount(2, 10) {
         let mut others = load::start(split.gateways[0].client(), &traffic.record, 7);
         traffic.goes_on().await.unwrap();
@@ -125,8 +129,9 @@ async fn a_killed_gateway_is_not_noticed_at_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_asked_to_end_drains() {
+    let turn = traffic::turn().await;
     let mut split = Split::start(&[Program::StoreNode], 2, &[]).await.unwrap();
-    let mut traffic = traffic(&split, &[1]).await;
+    let mut traffic = traffic(turn, &split, &[1]).await;
     let mut others = load::start(split.gateways[0].client(), &traffic.record, 7);
     let watch = Follower::start(&split.client(0).await, 2).await.unwrap();
     traffic.goes_on().await.unwrap();

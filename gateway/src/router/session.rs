@@ -138,6 +138,7 @@ impl Ticket {
         if matches!(&*state, State::Open(numbering) if numbering.session == self.id) {
             *state = State::Closed;
             drop(state);
+            tracing::warn!(session = self.id.0, "the cluster has forgotten this gateway's session: opening another");
             self.session.changed.notify_waiters();
         }
     }

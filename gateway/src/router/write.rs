@@ -107,7 +107,6 @@ impl Router {
                 (Verdict::Refused, _) if *lost => tokio::time::sleep(LEADER_RETRY).await,
                 (_, Err(Error::UnknownSession)) => {
                     ticket.forgotten();
-                    tracing::warn!(lost = *lost, "the cluster has forgotten this gateway's session");
                     return if *lost { Tried::Done(Err(Error::TimeoutConnectionLost)) } else { Tried::UnknownSession };
                 }
                 (_, Err(Error::AnswerForgotten)) => {

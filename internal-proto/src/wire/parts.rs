@@ -15,7 +15,7 @@ use crate::aside::aside_if_long;
 use crate::generated::metastore::store::{
     self as wire, answered::Content as AnsweredContent, batch_frame::Content as BatchContent,
 };
-use crate::{Answer, Error, Response, WatchBatch};
+use crate::{Error, RangeResponse, Response, TxnOperationResponse, TxnResponse, WatchBatch};
 
 /// A part is at most so long: a few milliseconds of a slow link.
 pub const MAX_PART_BYTES: usize = 512 << 10;
@@ -29,14 +29,30 @@ pub fn told_parts(call: u64, outcome: &Result<Told, Error>) -> Vec<wire::Answere
     aside_if_long(least_bytes(outcome), || encode_told(call, outcome))
 }
 
-/// What the key-values take of a list, the only answer that is ever long.
+/// What an answer takes at least, of those that can be long.
 fn least_bytes(outcome: &Result<Told, Error>) -> usize {
-    match outcome {
-        Ok(Told::Answer(Answer { response: Response::Range(range), .. })) => {
-            range.kvs.iter().map(|kv| kv.encoded().len()).sum()
-        }
+    let Ok(Told::Answer(answer)) = outcome else { return 0 };
+    match &answer.response {
+        Response::Range(range) => range_bytes(range),
+        Response::Txn(txn) => txn_bytes(txn),
+        Response::LeaseLeases(leases) => size_of_val(leases.as_slice()),
+        Response::LeaseTimeToLive(lease) => lease.keys.iter().map(Bytes::len).sum(),
         _ => 0,
     }
+}
+
+fn range_bytes(range: &RangeResponse) -> usize {
+    range.kvs.iter().map(|kv| kv.encoded().len()).sum()
+}
+
+fn txn_bytes(txn: &TxnResponse) -> usize {
+    let bytes = |response: &TxnOperationResponse| match response {
+        TxnOperationResponse::Range(range) => range_bytes(range),
+        TxnOperationResponse::DeleteRange(deleted) => deleted.prev_kvs.iter().map(|kv| kv.encoded().len()).sum(),
+        TxnOperationResponse::Txn(txn) => txn_bytes(txn),
+        TxnOperationResponse::Put(_) => 0,
+    };
+    txn.responses.iter().map(bytes).sum()
 }
 
 fn encode_told(call: u64, outcome: &Result<Told, Error>) -> Vec<wire::Answered> {

@@ -144,11 +144,9 @@ impl Lessor {
         Some((i64::try_from(left).unwrap_or(i64::MAX), deadline.ttl))
     }
 
-    /// All leases, the one that ends first foremost.
-    pub(crate) fn by_end(&self) -> Vec<LeaseId> {
-        let mut all: Vec<_> = self.leases.iter().map(|(id, deadline)| (deadline.ends, *id)).collect();
-        all.sort_unstable();
-        all.into_iter().map(|(_, id)| id).collect()
+    /// All leases and when each ends, in no order.
+    pub(crate) fn ends(&self) -> Vec<(Instant, LeaseId)> {
+        self.leases.iter().map(|(id, deadline)| (deadline.ends, *id)).collect()
     }
 
     fn insert(&mut self, id: LeaseId, ttl: i64, ends: Instant) {
@@ -231,10 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn leases_are_listed_by_their_end() {
+    fn leases_are_listed_with_their_ends() {
         let start = Instant::now();
-        let lessor = leading(&[(1, 9), (2, 3), (3, 5)], start);
-        assert_eq!(lessor.by_end(), [LeaseId(2), LeaseId(3), LeaseId(1)]);
+        let mut ends = leading(&[(1, 9), (2, 3), (3, 5)], start).ends();
+        ends.sort_unstable();
+        assert_eq!(ends, [(2, 3), (3, 5), (1, 9)].map(|(id, ttl)| (after(start, ttl), LeaseId(id))));
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Calls {
             Ask::Write(command) => {
                 writes.push(Write { command, respond: Responder::numbered(number, self.answers.0.clone()) });
             }
-            Ask::Query(request, freshness) if is_long(&request) => self.read_long(number, request, freshness),
+            Ask::Query(request, freshness) if needs_a_task(&request) => self.read_long(number, request, freshness),
             Ask::Query(request, freshness) => {
                 let reply = self.store.query(request, freshness);
                 self.wait(number, reply, Told::Answer);
@@ -158,10 +158,11 @@ impl Calls {
 }
 
 /// Whether the answer can be long, or long in coming.
-fn is_long(request: &Request) -> bool {
+fn needs_a_task(request: &Request) -> bool {
     match request {
         Request::Range(range) => !range.range.is_single(),
-        Request::Txn(_) => true,
+        Request::LeaseTimeToLive(request) => request.keys,
+        Request::Txn(_) | Request::LeaseLeases => true,
         _ => false,
     }
 }

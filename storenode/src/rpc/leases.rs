@@ -57,11 +57,14 @@ pub(super) fn time_to_live(query: &Query, request: LeaseTimeToLiveRequest) -> Re
     Ok(Response::LeaseTimeToLive(LeaseTimeToLiveResponse { id: request.id, ttl, granted_ttl, keys }))
 }
 
+/// The leases in the order in which they end. Keepalives wait for a copy at most, not for the order.
 pub(super) fn all(query: &Query) -> Result<Response, Error> {
     let lessor = query.lessor.lock();
-    if lessor.is_active() {
-        Ok(Response::LeaseLeases(lessor.by_end()))
-    } else {
-        Err(Error::NotLeader { hint: query.shared.role().leader })
+    if !lessor.is_active() {
+        return Err(Error::NotLeader { hint: query.shared.role().leader });
     }
+    let mut ends = lessor.ends();
+    drop(lessor);
+    ends.sort_unstable();
+    Ok(Response::LeaseLeases(ends.into_iter().map(|(_, id)| id).collect()))
 }

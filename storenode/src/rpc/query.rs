@@ -7,10 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use internal_proto::aside::aside;
-use internal_proto::{
-    Answer, Error, Freshness, LogIndex, RangeRequest, Reply, Request, Response, RevisionFilter, Stamp, StatusResponse,
-    TxnOperation,
-};
+use internal_proto::{Answer, Error, Freshness, LogIndex, Reply, Request, Response, Stamp, StatusResponse};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
@@ -44,19 +41,19 @@ impl Query {
         Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))))
     }
 
-    /// Answers at once if the node is fresh enough, otherwise when it is.
+    /// Answers at once if the node is fresh enough and that takes no time, otherwise later.
     pub(crate) fn answer(&self, request: Request, freshness: Freshness) -> Reply<Result<Answer, Error>> {
         if let Request::LeaseKeepAlive(id) = request {
             return leases::keep_alive(self.clone(), id, freshness);
         }
-        let is_long = self.is_long(&request);
-        if !is_long && self.is_fresh(freshness) {
+        if self.is_fresh(freshness) && !self.is_long(&request) {
             return Reply::ready(self.now(&request));
         }
         let query = self.clone();
         Reply::later(async move {
             query.wait(freshness).await?;
-            if !is_long {
+            // Only now: while it waited, there may have come more to read.
+            if !query.is_long(&request) {
                 return query.now(&request);
             }
             let _turn = query.long_reads.acquire().await.map_err(|_| Error::Stopped)?;
@@ -67,24 +64,12 @@ impl Query {
     /// Whether answering may keep a processor for longer than others should wait.
     fn is_long(&self, request: &Request) -> bool {
         match request {
-            Request::Range(range) => self.is_long_range(range),
-            Request::Txn(txn) => txn.success.iter().chain(&txn.failure).any(|operation| match operation {
-                TxnOperation::Range(range) => self.is_long_range(range),
-                // Whatever is nested deeper: rare, and seldom short.
-                operation => matches!(operation, TxnOperation::Txn(_)),
-            }),
+            Request::Range(range) => self.reader.weight_of_range(range) > LONG,
+            Request::Txn(txn) => self.reader.weight_of_txn(txn) > LONG,
+            Request::LeaseTimeToLive(request) if request.keys => self.reader.attached(request.id, LONG + 1) > LONG,
             Request::LeaseLeases => true,
             _ => false,
         }
-    }
-
-    fn is_long_range(&self, range: &RangeRequest) -> bool {
-        let whole = range.sort.is_some() || range.filter != RevisionFilter::default();
-        let is_page = (1..LONG).contains(&range.limit) && !whole;
-        !range.range.is_single()
-            && !is_page
-            // An older revision may have had more keys than there are now.
-            && (range.revision.is_some() || (!range.count_only && self.reader.at_most(&range.range) > LONG))
     }
 
     /// Where and when an answer was given.

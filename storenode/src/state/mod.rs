@@ -21,6 +21,7 @@ mod reader;
 mod session;
 mod shared;
 mod txn;
+mod weight;
 mod workspace;
 
 #[cfg(test)]

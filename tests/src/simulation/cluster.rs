@@ -28,13 +28,13 @@ pub const LONG_LOGS: Tuning = Tuning {
     election_ticks: None,
     log: LogPlace::Inline,
     apply: ApplyPlace::Inline,
-    snapshots: SnapshotPace { chunk_bytes: 1 << 10, bytes_per_second: 1 << 20 },
+    snapshots: SnapshotPace { chunk_bytes: 1 << 10, window_pieces: 4, bytes_per_second: 1 << 20 },
 };
 /// Logs keep a few seconds' work, and a snapshot takes as long: in many pieces, so that faults meet it everywhere.
 pub const SHORT_LOGS: Tuning = Tuning {
     segment_bytes: 8 << 10,
     bytes_between_checkpoints: 6 << 10,
-    snapshots: SnapshotPace { chunk_bytes: 512, bytes_per_second: 8 << 10 },
+    snapshots: SnapshotPace { chunk_bytes: 512, window_pieces: 4, bytes_per_second: 8 << 10 },
     ..LONG_LOGS
 };
 /// The shortest election timeout, in ticks.

@@ -1,7 +1,7 @@
 //! A stream of keepalives: read at once, answered in order, many at a time.
 //!
 //! ```text
-//!  first   client ──► ask ──► client                  many clients open a stream for one keepalive
+//!  first   client ──► ask ──► client       many clients open a stream for one keepalive
 //!  others  client ──► reader ──queue──► asks, at most IN_FLIGHT at once, answers in order ──► client
 //! ```
 //!
@@ -27,6 +27,8 @@ use crate::stack::Handle;
 pub(super) type KeepAliveStream = Pin<Box<dyn Stream<Item = Answered> + Send>>;
 
 type Answered = Result<wire::LeaseKeepAliveResponse, Status>;
+/// A keepalive that was read.
+type Item = Result<LeaseId, Status>;
 type Requests = Streaming<wire::LeaseKeepAliveRequest>;
 
 /// Keepalives read but not asked yet: several bursts of ten thousand, a few hundred kilobytes. A client that has more
@@ -36,35 +38,58 @@ const QUEUE: usize = 65_536;
 /// Keepalives of one stream asked at once; the router puts what is asked together into one frame.
 const IN_FLIGHT: usize = 256;
 
+/// What becomes of a stream after its first keepalive.
+enum Later {
+    /// No more of it.
+    Over,
+    /// There was no second one yet.
+    Unread(Box<Requests>),
+    /// The reader is at work.
+    Read(mpsc::Receiver<Item>),
+}
+
 /// Answers the keepalives that `requests` brings until it ends.
 pub(super) fn stream<S: Handle>(caller: Caller<S>, requests: Requests) -> KeepAliveStream {
-    let answers = stream::once(first(caller.clone(), requests)).flat_map(move |(answer, requests)| {
-        let others = requests.map(|requests| stream::once(others(caller.clone(), requests)).flatten());
-        stream::iter(answer).chain(stream::iter(others).flatten())
+    let answers = stream::once(first(caller.clone(), requests)).flat_map(move |(answer, later)| {
+        stream::iter(answer).chain(stream::once(others(caller.clone(), later)).flatten())
     });
     Box::pin(answers)
 }
 
-/// The answer to the first keepalive, and the requests unless they are over.
-async fn first<S: Handle>(caller: Caller<S>, mut requests: Requests) -> (Option<Answered>, Option<Requests>) {
-    match next(&mut requests).await {
-        Some(Ok(lease)) => {
-            let answer = renew(&caller, lease).await;
-            let requests = answer.is_ok().then_some(requests);
-            (Some(answer), requests)
+/// The answer to the first keepalive, often the only one, and what comes later. A second one that does not wait for it
+/// calls the reader.
+async fn first<S: Handle>(caller: Caller<S>, mut requests: Requests) -> (Option<Answered>, Later) {
+    let lease = match next(&mut requests).await {
+        Some(Ok(lease)) => lease,
+        Some(Err(status)) => return (Some(Err(status)), Later::Over),
+        None => return (None, Later::Over),
+    };
+    let answer = renew(&caller, lease);
+    tokio::pin!(answer);
+    let (answer, later) = tokio::select! {
+        biased;
+        answer = &mut answer => (answer, Later::Unread(Box::new(requests))),
+        second = next(&mut requests) => {
+            let later = second.map_or(Later::Over, |second| Later::Read(read_from(second, requests)));
+            (answer.await, later)
         }
-        Some(Err(status)) => (Some(Err(status)), None),
-        None => (None, None),
-    }
+    };
+    let later = if answer.is_ok() { later } else { Later::Over };
+    (Some(answer), later)
 }
 
-/// The answers to all later ones, once there is a second.
-async fn others<S: Handle>(caller: Caller<S>, mut requests: Requests) -> KeepAliveStream {
-    let Some(second) = next(&mut requests).await else { return Box::pin(stream::empty()) };
-    let (queue, queued) = mpsc::channel(QUEUE);
-    tokio::spawn(read(second, requests, queue));
+/// The answers to all later ones.
+async fn others<S: Handle>(caller: Caller<S>, later: Later) -> KeepAliveStream {
+    let queued = match later {
+        Later::Over => return Box::pin(stream::empty()),
+        Later::Read(queued) => queued,
+        Later::Unread(mut requests) => match next(&mut requests).await {
+            Some(second) => read_from(second, *requests),
+            None => return Box::pin(stream::empty()),
+        },
+    };
     let answers = ReceiverStream::new(queued)
-        .map(move |item: Result<LeaseId, Status>| {
+        .map(move |item| {
             let caller = caller.clone();
             async move { renew(&caller, item?).await }
         })
@@ -78,8 +103,15 @@ async fn others<S: Handle>(caller: Caller<S>, mut requests: Requests) -> KeepAli
     Box::pin(answers)
 }
 
+/// Sets the reader to work.
+fn read_from(second: Item, requests: Requests) -> mpsc::Receiver<Item> {
+    let (queue, queued) = mpsc::channel(QUEUE);
+    tokio::spawn(read(second, requests, queue));
+    queued
+}
+
 /// Moves keepalives into the queue until the client ends, or the answers are no longer wanted.
-async fn read(second: Result<LeaseId, Status>, mut requests: Requests, queue: mpsc::Sender<Result<LeaseId, Status>>) {
+async fn read(second: Item, mut requests: Requests, queue: mpsc::Sender<Item>) {
     let mut item = second;
     loop {
         let ended = item.is_err();
@@ -102,7 +134,7 @@ async fn read(second: Result<LeaseId, Status>, mut requests: Requests, queue: mp
 }
 
 /// The next keepalive; `None` once the client has said its last.
-async fn next(requests: &mut Requests) -> Option<Result<LeaseId, Status>> {
+async fn next(requests: &mut Requests) -> Option<Item> {
     requests.message().await.map(|request| Some(LeaseId(request?.id))).transpose()
 }
 

@@ -131,7 +131,8 @@ impl Remote {
     fn lane(&self, request: &Request) -> &Lane {
         match request {
             Request::Range(range) if range.range.is_single() => &self.pipeline,
-            Request::Range(_) | Request::Txn(_) => &self.bulk,
+            Request::Range(_) | Request::Txn(_) | Request::LeaseLeases => &self.bulk,
+            Request::LeaseTimeToLive(request) if request.keys => &self.bulk,
             _ => &self.control,
         }
     }

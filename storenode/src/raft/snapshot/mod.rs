@@ -137,13 +137,16 @@ impl Snapshots {
 pub struct SnapshotPace {
     /// The size of a piece, unless one record is larger.
     pub chunk_bytes: usize,
+    /// Pieces in flight, and as many read ahead.
+    pub window_pieces: u64,
     /// The most that leaves in a second: what a leader's disk, processor and network give without its clients noticing.
     pub bytes_per_second: u64,
 }
 
 impl Default for SnapshotPace {
-    /// 2 GB in a minute, in pieces that a processor is done with before anybody waits.
+    /// 2 GB in a minute, in pieces that a processor is done with before anybody waits; an eighth of a second may pass
+    /// until one is known to be written.
     fn default() -> Self {
-        Self { chunk_bytes: 256 << 10, bytes_per_second: 32 << 20 }
+        Self { chunk_bytes: 256 << 10, window_pieces: 16, bytes_per_second: 32 << 20 }
     }
 }

@@ -16,8 +16,6 @@ use internal_proto::LogIndex;
 
 use super::{Piece, Progress, SnapshotPace};
 
-/// Pieces in flight, and as many read ahead.
-const WINDOW_PIECES: u64 = 4;
 /// Ticks without progress before pieces are sent again, or the receiver is asked how far it is: some round trips.
 const TICKS_TO_RESEND: u32 = 50;
 /// Ticks without a word of the receiver before the snapshot is given up: half a minute.
@@ -68,7 +66,7 @@ impl Sender {
         Self {
             index,
             whole,
-            window: pace.chunk_bytes as u64 * WINDOW_PIECES,
+            window: pace.chunk_bytes as u64 * pace.window_pieces,
             bytes_per_tick: i64::try_from(bytes_per_tick).unwrap_or(i64::MAX),
             pieces: VecDeque::new(),
             acknowledged: 0,

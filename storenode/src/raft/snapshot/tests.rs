@@ -64,7 +64,7 @@ impl Script {
     fn begin(&mut self) -> String {
         self.term += 1;
         (self.read, self.reading) = (0, false);
-        let pace = SnapshotPace { chunk_bytes: CHUNK, bytes_per_second: self.rate };
+        let pace = SnapshotPace { chunk_bytes: CHUNK, window_pieces: 4, bytes_per_second: self.rate };
         self.sender = Some(Sender::new(INDEX, false, pace, 1));
         String::new()
     }

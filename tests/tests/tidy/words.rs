@@ -14,7 +14,6 @@ const BANNED: &[&str] = &[
     "HACK",
     "#[allow(dead_code)]",
     // Somebody's machine, somebody's mirror.
-    "/work/",
     "/root/",
     "/home/",
     "crates.io",

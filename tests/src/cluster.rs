@@ -13,7 +13,7 @@ use tonic::Status;
 
 use crate::binary::Program;
 use crate::client::Client;
-use crate::network::Network;
+use crate::network::{self, Network};
 use crate::ports::free_port;
 use crate::process::{Server, StartFailure};
 
@@ -61,8 +61,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub async fn start_by_numbers(programs: &[Program]) -> Result<Self, StartFailure> {
-        let failed = |error: std::io::Error| StartFailure(error.to_string());
-        let peers = programs.iter().map(|_| free_port()).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let peers = programs.iter().map(|_| free_port()).collect::<Result<Vec<_>, _>>()?;
         let list = peers.iter().map(|peer| format!("http://{peer}")).collect::<Vec<_>>().join(",");
         let member = |(number, program): (usize, &Program)| {
             let client = free_port()?;
@@ -74,7 +73,7 @@ impl Cluster {
             arguments.extend(program.flags().iter().map(|&flag| flag.to_owned()));
             Server::assemble(*program, client, arguments)
         };
-        let members = (1..).zip(programs).map(member).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let members = (1..).zip(programs).map(member).collect::<Result<Vec<_>, _>>()?;
         let mut cluster = Self { members, list };
         cluster.found().await?;
         Ok(cluster)
@@ -87,12 +86,25 @@ impl Cluster {
     pub async fn start_behind(network: &Network, programs: &[Program]) -> Result<Self, StartFailure> {
         let advertised: Vec<SocketAddr> = network.doors().iter().map(|door| door.advertised).collect();
         let mut cluster = Self::prepare_at(&advertised, programs, &[])?;
-        for (member, door) in cluster.members.iter_mut().zip(network.doors()) {
-            // Of a flag that is given twice, the last counts.
-            member.add_flags(&[format!("--listen-peer-urls=http://{}", door.behind).as_str()]);
-        }
+        network::place(&mut cluster.members, network);
         cluster.found().await?;
         Ok(cluster)
+    }
+
+    /// Like [`Cluster::start`], each member's data on a filesystem of its own of so many megabytes, whose power can
+    /// fail. `None`, having said so, where this user cannot mount one.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub async fn start_on_powered_disks(programs: &[Program], megabytes: u64) -> Result<Option<Self>, StartFailure> {
+        let mut cluster = Self::prepare(programs, &[])?;
+        for member in &mut cluster.members {
+            if !member.give_powered_disk(megabytes)? {
+                return Ok(None);
+            }
+        }
+        cluster.found().await?;
+        Ok(Some(cluster))
     }
 
     /// Members that were never started. Clients can do what they like to one of them before [`Cluster::found`].
@@ -101,7 +113,7 @@ impl Cluster {
     /// When there is no room for them.
     pub fn prepare(programs: &[Program], flags: &[&str]) -> Result<Self, StartFailure> {
         let ports = programs.iter().map(|_| free_port()).collect::<Result<Vec<_>, _>>();
-        Self::prepare_at(&ports.map_err(|error| StartFailure(error.to_string()))?, programs, flags)
+        Self::prepare_at(&ports?, programs, flags)
     }
 
     fn prepare_at(ports: &[SocketAddr], programs: &[Program], flags: &[&str]) -> Result<Self, StartFailure> {
@@ -111,7 +123,7 @@ impl Cluster {
             Server::prepare(*program, &name(index), *port, &list, flags)
         };
         let members = ports.iter().zip(programs).enumerate().map(member).collect::<Result<Vec<_>, _>>();
-        Ok(Self { members: members.map_err(|error| StartFailure(error.to_string()))?, list })
+        Ok(Self { members: members?, list })
     }
 
     /// Starts all members and waits until one leads and all say so.
@@ -130,12 +142,11 @@ impl Cluster {
     /// # Errors
     /// When there is no room for it.
     pub fn stranger(&self, index: usize, flags: &[&str]) -> Result<Server, StartFailure> {
-        let failed = |error: std::io::Error| StartFailure(error.to_string());
-        let listen = format!("--listen-peer-urls=http://{}", free_port().map_err(failed)?);
-        let mut stranger = self.members[index].twin().map_err(failed)?;
+        let listen = format!("--listen-peer-urls=http://{}", free_port()?);
+        let mut stranger = self.members[index].twin()?;
         stranger.add_flags(&[listen.as_str()]);
         stranger.add_flags(flags);
-        stranger.spawn().map_err(failed)?;
+        stranger.spawn()?;
         Ok(stranger)
     }
 
@@ -144,7 +155,7 @@ impl Cluster {
     /// # Errors
     /// When there is no such process.
     pub fn restart(&mut self, index: usize) -> Result<(), StartFailure> {
-        self.members[index].spawn().map_err(|error| StartFailure(error.to_string()))
+        Ok(self.members[index].spawn()?)
     }
 
     /// Waits until a running member leads and all running ones say so; its place in the list.

@@ -31,7 +31,7 @@ impl CoreDns {
     /// # Errors
     /// When it does not; with the tail of its log.
     pub async fn start(servers: &[SocketAddr]) -> Result<Self, StartFailure> {
-        let mut coredns = Self::prepare(servers).map_err(|error| StartFailure(error.to_string()))?;
+        let mut coredns = Self::prepare(servers)?;
         coredns.process.restart().await?;
         Ok(coredns)
     }

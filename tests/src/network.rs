@@ -1,14 +1,16 @@
-//! A network between members of a cluster that can be cut, one direction of one pair at a time.
+//! A network between the processes of a cluster that can be cut, one direction of one pair at a time.
 //!
 //! ```text
 //!  m0 ──► door of m1 (its advertised address) ══ path 0 → 1 ══► m1, who listens behind it
 //!     ◄──                                     ══ path 1 → 0 ══
 //! ```
 //!
+//! Members have a place and a door each; behind them in the order come the places of those who only call: gateways.
+//!
 //! A path that is cut holds back what is on it, and lets it go when it is healed, as TCP does after losses: nobody is
 //! told that the other cannot be reached.
 //!
-//! Invariant: what one member sends to another passes the path between the two, whichever of them has connected.
+//! Invariant: what one process sends to another passes the path between the two, whichever of them has connected.
 
 mod caller;
 
@@ -22,6 +24,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::ports::free_port;
+use crate::process::Server;
+
+/// The variable that tells a process its place; whoever has none is not connected.
+pub(crate) const PLACE: &str = "NETWORK_PLACE";
 
 /// What one read takes from a connection.
 const PIECE: usize = 64 << 10;
@@ -35,14 +41,14 @@ pub struct Door {
     pub behind: SocketAddr,
 }
 
-/// The paths between some members, and the tasks that carry what is sent on them.
+/// The paths between some processes, and the tasks that carry what is sent on them.
 pub struct Network {
     doors: Vec<Door>,
     paths: Arc<Paths>,
     _tasks: JoinSet<()>,
 }
 
-/// Whether the path from one member to another is cut.
+/// Whether the path from one place to another is cut.
 struct Paths(Vec<Vec<watch::Sender<bool>>>);
 
 impl Paths {
@@ -52,15 +58,16 @@ impl Paths {
 }
 
 impl Network {
-    /// A network in which nothing is cut. Needs a runtime.
+    /// A network of so many members and gateways in which nothing is cut. Needs a runtime.
     ///
     /// # Errors
     /// When there are no ports for it.
-    pub async fn new(size: usize) -> io::Result<Self> {
-        let row = || (0..size).map(|_| watch::Sender::new(false)).collect();
-        let paths = Arc::new(Paths((0..size).map(|_| row()).collect()));
+    pub async fn new(members: usize, gateways: usize) -> io::Result<Self> {
+        let places = members + gateways;
+        let row = || (0..places).map(|_| watch::Sender::new(false)).collect();
+        let paths = Arc::new(Paths((0..places).map(|_| row()).collect()));
         let (mut doors, mut tasks) = (Vec::new(), JoinSet::new());
-        for to in 0..size {
+        for to in 0..members {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
             let door = Door { advertised: listener.local_addr()?, behind: free_port()? };
             tasks.spawn(serve(listener, door, to, Arc::clone(&paths)));
@@ -75,17 +82,26 @@ impl Network {
         &self.doors
     }
 
-    /// Holds back what one member sends to another.
+    /// The place of a gateway.
+    #[must_use]
+    pub fn gateway(&self, index: usize) -> usize {
+        self.doors.len() + index
+    }
+
+    /// Holds back what one process sends to another.
     pub fn cut(&self, from: usize, to: usize) {
         self.paths.0[from][to].send_replace(true);
     }
 
-    /// Cuts a member off from all others.
+    /// Holds back what two processes send to each other.
+    pub fn part(&self, one: usize, other: usize) {
+        self.cut(one, other);
+        self.cut(other, one);
+    }
+
+    /// Cuts a member off from all other members.
     pub fn isolate(&self, member: usize) {
-        for other in (0..self.doors.len()).filter(|other| *other != member) {
-            self.cut(member, other);
-            self.cut(other, member);
-        }
+        (0..self.doors.len()).filter(|other| *other != member).for_each(|other| self.part(member, other));
     }
 
     /// Lets everything pass again.
@@ -93,6 +109,15 @@ impl Network {
         for path in self.paths.0.iter().flatten() {
             path.send_replace(false);
         }
+    }
+}
+
+/// Puts members that were never started behind their doors.
+pub(crate) fn place(members: &mut [Server], network: &Network) {
+    for (place, (member, door)) in members.iter_mut().zip(&network.doors).enumerate() {
+        // Of a flag that is given twice, the last counts.
+        member.add_flags(&[format!("--listen-peer-urls=http://{}", door.behind).as_str()]);
+        member.set_variable(PLACE, place.to_string());
     }
 }
 
@@ -106,8 +131,8 @@ async fn serve(listener: TcpListener, door: Door, to: usize, paths: Arc<Paths>) 
 
 /// One connection, until a side ends it.
 async fn carry(caller: TcpStream, door: Door, to: usize, paths: Arc<Paths>) {
-    // Somebody who has ended, or is no member, is not connected.
-    let Some(from) = caller::member(&caller).filter(|from| *from < paths.0.len()) else { return };
+    // Somebody who has ended is not connected either.
+    let Some(from) = caller::place(&caller).filter(|from| *from < paths.0.len()) else { return };
     let Ok(member) = TcpStream::connect(door.behind).await else { return };
     if caller.set_nodelay(true).is_err() || member.set_nodelay(true).is_err() {
         return;

@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,9 +20,8 @@ use tempfile::TempDir;
 
 use crate::binary::Program;
 use crate::http;
-use crate::memory_group::MemoryGroup;
 use crate::ports::free_port;
-use crate::small_disk::SmallDisk;
+use crate::surroundings::Surroundings;
 
 /// A start takes milliseconds; this long only on an overloaded machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -38,6 +37,12 @@ const LOG_TAIL: usize = 4_000;
 #[derive(Debug)]
 pub struct StartFailure(pub String);
 
+impl From<io::Error> for StartFailure {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// A running, or killed and restartable, server with a data directory of its own.
 pub struct Server {
     program: Program,
@@ -45,8 +50,7 @@ pub struct Server {
     environment: Vec<(&'static str, OsString)>,
     directory: TempDir,
     client: SocketAddr,
-    disk: Option<SmallDisk>,
-    memory: Option<MemoryGroup>,
+    surroundings: Surroundings,
     child: Option<Child>,
 }
 
@@ -58,7 +62,7 @@ impl Server {
     pub async fn start(program: Program, flags: &[&str]) -> Result<Self, StartFailure> {
         let mut last = StartFailure(String::new());
         for _ in 0..START_ATTEMPTS {
-            let mut server = Self::alone(program, flags).map_err(|error| StartFailure(error.to_string()))?;
+            let mut server = Self::alone(program, flags)?;
             match server.restart().await {
                 Ok(()) => return Ok(server),
                 Err(failure) => last = failure,
@@ -67,37 +71,8 @@ impl Server {
         Err(last)
     }
 
-    /// Like [`Server::start`], with the data on a filesystem of its own of so many megabytes. `None`, having said so,
-    /// where this user cannot mount one.
-    ///
-    /// # Errors
-    /// As [`Server::start`].
-    pub async fn start_on_small_disk(
-        program: Program,
-        megabytes: u32,
-        flags: &[&str],
-    ) -> Result<Option<Self>, StartFailure> {
-        let mut server = Self::alone(program, flags).map_err(|error| StartFailure(error.to_string()))?;
-        let data = server.data();
-        fs::create_dir(&data).map_err(|error| StartFailure(error.to_string()))?;
-        let Some(disk) = SmallDisk::mount(&data, megabytes) else { return Ok(None) };
-        server.disk = Some(disk);
-        server.restart().await?;
-        Ok(Some(server))
-    }
-
-    /// Like [`Server::start`], within a limit of memory.
-    ///
-    /// # Errors
-    /// As [`Server::start`].
-    pub async fn start_within(memory: MemoryGroup, program: Program, flags: &[&str]) -> Result<Self, StartFailure> {
-        let mut server = Self::alone(program, flags).map_err(|error| StartFailure(error.to_string()))?;
-        server.memory = Some(memory);
-        server.restart().await?;
-        Ok(server)
-    }
-
-    fn alone(program: Program, flags: &[&str]) -> io::Result<Self> {
+    /// The only member of its cluster, which was never started.
+    pub(crate) fn alone(program: Program, flags: &[&str]) -> io::Result<Self> {
         let peer = free_port()?;
         Self::prepare(program, "one", peer, &format!("one=http://{peer}"), flags)
     }
@@ -123,16 +98,7 @@ impl Server {
             format!("--initial-cluster={initial_cluster}"),
         ];
         arguments.extend(program.flags().iter().chain(flags).map(|&flag| flag.to_owned()));
-        Ok(Self {
-            program,
-            arguments,
-            environment: Vec::new(),
-            directory,
-            client,
-            disk: None,
-            memory: None,
-            child: None,
-        })
+        Ok(Self::new(program, arguments, directory, client))
     }
 
     /// A program that was never started, of all these arguments; healthy when `probed` says so. `--data-dir` is added
@@ -142,25 +108,24 @@ impl Server {
         if program.keeps_data() {
             arguments.push(format!("--data-dir={}", directory.path().join("data").display()));
         }
-        Ok(Self {
-            program,
-            arguments,
-            environment: Vec::new(),
-            directory,
-            client: probed,
-            disk: None,
-            memory: None,
-            child: None,
-        })
+        Ok(Self::new(program, arguments, directory, probed))
+    }
+
+    fn new(program: Program, arguments: Vec<String>, directory: TempDir, client: SocketAddr) -> Self {
+        let (environment, surroundings) = (Vec::new(), Surroundings::Shared);
+        Self { program, arguments, environment, directory, client, surroundings, child: None }
+    }
+
+    /// Where it runs from the next start on.
+    pub(crate) fn surround(&mut self, surroundings: Surroundings) {
+        self.surroundings = surroundings;
     }
 
     /// A server of the same flags that was never started, with a directory and a client port of its own.
     pub(crate) fn twin(&self) -> io::Result<Self> {
         let (directory, client) = (TempDir::with_prefix(self.program.name())?, free_port()?);
-        let (program, arguments) = (self.program, self.arguments.clone());
-        let environment = self.environment.clone();
-        let mut twin =
-            Self { program, arguments, environment, directory, client, child: None, disk: None, memory: None };
+        let mut twin = Self::new(self.program, self.arguments.clone(), directory, client);
+        twin.environment.clone_from(&self.environment);
         // Of a flag that is given twice, the last counts.
         let data = format!("--data-dir={}", twin.data().display());
         let [listen, advertise] = ["listen", "advertise"].map(|what| format!("--{what}-client-urls=http://{client}"));
@@ -196,7 +161,7 @@ impl Server {
     /// # Errors
     /// When it ends or does not serve in time; with the tail of its log.
     pub async fn restart(&mut self) -> Result<(), StartFailure> {
-        self.spawn().map_err(|error| StartFailure(error.to_string()))?;
+        self.spawn()?;
         self.ready().await
     }
 
@@ -224,12 +189,7 @@ impl Server {
     /// When there is no such program.
     pub fn spawn(&mut self) -> io::Result<()> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
-        let path = self.program.path();
-        let mut command = match (&self.disk, &self.memory) {
-            (Some(disk), _) => disk.command(&path),
-            (None, Some(memory)) => memory.command(&path),
-            (None, None) => Command::new(&path),
-        };
+        let mut command = self.surroundings.command(&self.program.path());
         command.args(&self.arguments).envs(self.environment.iter().cloned());
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.child = Some(child);
@@ -339,16 +299,16 @@ impl Server {
         self.client
     }
 
-    /// The filesystem of its own that the data is on, if it was started so.
+    /// Where it runs.
     #[must_use]
-    pub const fn disk(&self) -> Option<&SmallDisk> {
-        self.disk.as_ref()
+    pub const fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
-    /// The data directory.
+    /// The data directory, as this process sees it.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.surroundings.seen(self.directory.path().join("data"))
     }
 
     /// A place for files of the test that vanish with the server.

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::binary::Program;
 use crate::client::Client;
+use crate::network::{self, Network};
 use crate::ports::free_port;
 use crate::process::{Server, StartFailure};
 
@@ -36,6 +37,8 @@ pub struct Split {
     /// All alike.
     pub gateways: Vec<Server>,
     peers: Vec<SocketAddr>,
+    /// Where the storage nodes listen, whatever others have to pass to get there.
+    listening: Vec<SocketAddr>,
 }
 
 impl Split {
@@ -45,19 +48,40 @@ impl Split {
     /// # Errors
     /// When they are not in time; with the tail of a log.
     pub async fn start(programs: &[Program], gateways: usize, flags: &[&str]) -> Result<Self, StartFailure> {
-        let failed = |error: std::io::Error| StartFailure(error.to_string());
         let mut split = Self::prepare(programs)?;
-        for storenode in &mut split.storenodes {
-            storenode.spawn().map_err(failed)?;
-        }
         for _ in 0..gateways {
-            let gateway = split.gateway(&[&[TOKEN], flags].concat())?;
+            let gateway = split.assemble_gateway(&[&[TOKEN], flags].concat())?;
             split.gateways.push(gateway);
         }
-        for server in split.gateways.iter_mut().chain(&mut split.storenodes) {
+        split.found().await?;
+        Ok(split)
+    }
+
+    /// Like [`Split::start`], with storage nodes that are reached over a network that can be cut.
+    ///
+    /// # Errors
+    /// As [`Split::start`].
+    pub async fn start_behind(network: &Network, programs: &[Program], gateways: usize) -> Result<Self, StartFailure> {
+        let mut split = Self::prepare_at(network.doors().iter().map(|door| door.advertised).collect(), programs)?;
+        network::place(&mut split.storenodes, network);
+        split.listening = network.doors().iter().map(|door| door.behind).collect();
+        for index in 0..gateways {
+            let mut gateway = split.assemble_gateway(&[TOKEN])?;
+            gateway.set_variable(network::PLACE, network.gateway(index).to_string());
+            split.gateways.push(gateway);
+        }
+        split.found().await?;
+        Ok(split)
+    }
+
+    async fn found(&mut self) -> Result<(), StartFailure> {
+        for server in self.storenodes.iter_mut().chain(&mut self.gateways) {
+            server.spawn()?;
+        }
+        for server in self.gateways.iter_mut().chain(&mut self.storenodes) {
             server.ready().await?;
         }
-        Ok(split)
+        Ok(())
     }
 
     /// Storage nodes that were never started, and no gateway.
@@ -65,13 +89,16 @@ impl Split {
     /// # Errors
     /// When there is no room for them.
     pub fn prepare(programs: &[Program]) -> Result<Self, StartFailure> {
-        let failed = |error: std::io::Error| StartFailure(error.to_string());
-        let peers = programs.iter().map(|_| free_port()).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let peers = programs.iter().map(|_| free_port()).collect::<Result<Vec<_>, _>>()?;
+        Self::prepare_at(peers, programs)
+    }
+
+    fn prepare_at(peers: Vec<SocketAddr>, programs: &[Program]) -> Result<Self, StartFailure> {
         let named = |(index, peer): (usize, &SocketAddr)| format!("s{index}=http://{peer}");
         let list = peers.iter().enumerate().map(named).collect::<Vec<_>>().join(",");
-        let storenode = |(index, program)| storenode(program, index, &peers[index], &list).map_err(failed);
+        let storenode = |(index, program)| storenode(program, index, &peers[index], &list);
         let storenodes = programs.iter().copied().enumerate().map(storenode).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { storenodes, gateways: Vec::new(), peers })
+        Ok(Self { storenodes, gateways: Vec::new(), listening: peers.clone(), peers })
     }
 
     /// Starts one more gateway, whose token is among the flags, and waits for nothing.
@@ -79,8 +106,13 @@ impl Split {
     /// # Errors
     /// When it cannot be started.
     pub fn gateway(&self, flags: &[&str]) -> Result<Server, StartFailure> {
-        let failed = |error: std::io::Error| StartFailure(error.to_string());
-        let (client, operations) = (free_port().map_err(failed)?, free_port().map_err(failed)?);
+        let mut gateway = self.assemble_gateway(flags)?;
+        gateway.spawn()?;
+        Ok(gateway)
+    }
+
+    fn assemble_gateway(&self, flags: &[&str]) -> Result<Server, StartFailure> {
+        let (client, operations) = (free_port()?, free_port()?);
         let seeds = self.peers.iter().map(|peer| format!("http://{peer}")).collect::<Vec<_>>().join(",");
         let mut arguments = vec![
             format!("--storenodes={seeds}"),
@@ -88,9 +120,7 @@ impl Split {
             format!("--listen-metrics-urls=http://{operations}"),
         ];
         arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
-        let mut gateway = Server::assemble(Program::Gateway, client, arguments).map_err(failed)?;
-        gateway.spawn().map_err(failed)?;
-        Ok(gateway)
+        Ok(Server::assemble(Program::Gateway, client, arguments)?)
     }
 
     /// A client of one gateway.
@@ -143,7 +173,7 @@ impl Split {
 
     /// What all storage nodes say that they have applied; `None` if they do not say the same.
     fn applied(&self) -> Option<u64> {
-        let all: Vec<String> = (0..self.peers.len()).map(|index| self.peer_url(index)).collect();
+        let all: Vec<String> = self.listening.iter().map(|address| format!("http://{address}")).collect();
         let endpoint = format!("--endpoint={}", all.join(","));
         let asked =
             Command::new(Program::StoreNode.path()).args(["status", &endpoint, TOKEN, "--output=json"]).output();

@@ -8,10 +8,10 @@ use proto::etcdserverpb::{LeaseGrantRequest, LeaseTimeToLiveRequest, RangeReques
 use tests::client::Client;
 use tests::cluster::{Cluster, MIXED};
 use tests::history::load::{self, Record};
+use tests::preload::Preload;
 use tests::process::Server;
 use tests::replicas;
 use tests::traffic::{self, Traffic};
-use tests::wall_clock::WallClock;
 
 /// For a log line.
 const SAID_WITHIN: Duration = Duration::from_secs(10);
@@ -73,9 +73,12 @@ fn refusals(server: &Server, reason: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_an_hour_apart_hurt_nobody() {
     let turn = traffic::turn().await;
-    let Some(wall_clock) = WallClock::build().unwrap() else { return };
+    let Some(wall_clock) = Preload::wall_clock().unwrap() else { return };
     let mut cluster = Cluster::prepare(&MIXED, &[]).unwrap();
-    cluster.members.iter_mut().zip(CLOCKS).for_each(|(member, ahead)| wall_clock.shift(member, ahead));
+    for (member, ahead) in cluster.members.iter_mut().zip(CLOCKS) {
+        wall_clock.stand_in(member);
+        member.set_variable("CLOCK_AHEAD", ahead.to_string());
+    }
     cluster.found().await.unwrap();
     let hours: Vec<String> = cluster.members.iter().map(|member| hour(&member.log())).collect();
     assert!(hours[0] != hours[1] && hours[1] != hours[2], "{hours:?}: the clocks are not apart");

@@ -8,6 +8,7 @@ use proto::etcdserverpb::{CompactionRequest, DeleteRangeRequest, LeaseGrantReque
 use tests::binary::Program;
 use tests::client::Client;
 use tests::process::Server;
+use tests::surroundings::Surroundings;
 use tonic::{Code, Status};
 
 /// Room for the log's two first segments, a checkpoint, and not much else.
@@ -73,6 +74,7 @@ async fn a_small_filesystem_fills_up_under_the_engine_on_disk_and_is_freed() {
 async fn fill_and_free(program: Program, megabytes: u32) {
     let started = Server::start_on_small_disk(program, megabytes, &[]).await.unwrap();
     let Some(mut server) = started else { return };
+    let Surroundings::SmallDisk(disk) = server.surroundings() else { unreachable!("it was started so") };
     let client = Client::connect(server.client()).await.unwrap();
     let lease = LeaseGrantRequest { ttl: 600, id: 7 };
     client.lease.clone().lease_grant(lease).await.unwrap();
@@ -81,7 +83,7 @@ async fn fill_and_free(program: Program, megabytes: u32) {
         acknowledged = put(&client, number).await.unwrap();
     }
 
-    server.disk().unwrap().fill().unwrap();
+    disk.fill().unwrap();
     let acknowledged = put_until_refused(&client, acknowledged).await;
     assert_eq!(newest(&client).await, acknowledged, "reads go on, and what was refused was not done");
     let delete = DeleteRangeRequest { key: "key/1".into(), ..DeleteRangeRequest::default() };
@@ -91,7 +93,7 @@ async fn fill_and_free(program: Program, megabytes: u32) {
     client.kv.clone().compact(compact).await.unwrap();
     client.lease.clone().lease_revoke(proto::etcdserverpb::LeaseRevokeRequest { id: 7 }).await.unwrap();
 
-    server.disk().unwrap().free().unwrap();
+    disk.free().unwrap();
     let resumed = put_until_accepted(&client).await;
     assert_eq!(resumed, deleted.header.unwrap().revision + 1);
 

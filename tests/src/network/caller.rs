@@ -1,7 +1,7 @@
-//! Which member has made a connection: the kernel knows, whatever is spoken on it.
+//! Which process has made a connection: the kernel knows, whatever is spoken on it.
 //!
 //! ```text
-//!  address of the caller ─/proc/net/tcp─► socket ─/proc/*/fd─► process ─cmdline─► --name=m1
+//!  address of the caller ─/proc/net/tcp─► socket ─/proc/*/fd─► process ─environ─► NETWORK_PLACE=1
 //! ```
 
 use std::fs;
@@ -10,14 +10,16 @@ use std::path::Path;
 
 use tokio::net::TcpStream;
 
-/// The place of the member at the other end; `None` for anybody else, or if it has gone.
-pub(super) fn member(stream: &TcpStream) -> Option<usize> {
+use super::PLACE;
+
+/// The place of the process at the other end; `None` for one without, or if it has gone.
+pub(super) fn place(stream: &TcpStream) -> Option<usize> {
     let (caller, own) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
     let socket = socket(&fs::read_to_string("/proc/net/tcp").ok()?, caller, own)?;
     let holder = format!("socket:[{socket}]");
     let processes = fs::read_dir("/proc").ok()?.flatten();
     let process = processes.map(|entry| entry.path()).find(|process| holds(process, &holder))?;
-    place(&fs::read(process.join("cmdline")).ok()?)
+    told(&fs::read(process.join("environ")).ok()?)
 }
 
 /// The number of the socket with these two ends.
@@ -36,15 +38,16 @@ fn written(address: SocketAddr) -> Option<String> {
     Some(format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port()))
 }
 
-/// Processes of other users do not show, and are no members.
+/// Processes of other users do not show, and have no place.
 fn holds(process: &Path, holder: &str) -> bool {
     let Ok(descriptors) = fs::read_dir(process.join("fd")) else { return false };
     descriptors.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == holder))
 }
 
-fn place(command_line: &[u8]) -> Option<usize> {
-    let mut arguments = command_line.split(|byte| *byte == 0).filter_map(|argument| str::from_utf8(argument).ok());
-    arguments.find_map(|argument| argument.strip_prefix("--name=m"))?.parse().ok()
+fn told(environment: &[u8]) -> Option<usize> {
+    let variables = environment.split(|byte| *byte == 0).filter_map(|variable| str::from_utf8(variable).ok());
+    let value = |variable: &str| variable.strip_prefix(PLACE)?.strip_prefix('=')?.parse().ok();
+    variables.filter_map(value).next()
 }
 
 #[cfg(test)]
@@ -67,8 +70,8 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_known_by_its_name() {
-        assert_eq!(place(b"/bin/metastore\0--name=m2\0--data-dir=/tmp/m7\0"), Some(2));
-        assert_eq!(place(b"/bin/etcdctl\0get\0"), None);
+    fn a_process_is_told_its_place_by_a_variable() {
+        assert_eq!(told(b"PATH=/bin\0NETWORK_PLACE=2\0HOME=/\0"), Some(2));
+        assert_eq!(told(b"PATH=/bin\0"), None);
     }
 }

@@ -11,7 +11,7 @@ docker info >/dev/null 2>&1 || die "Docker does not answer: is it running, and m
 began=$(date +%s)
 docker compose build
 echo "Images built in $(($(date +%s) - began)) s:"
-docker images --format '    {{.Repository}} {{.Size}}' | grep '    metastore'
+docker images --format '{{.Repository}} {{.Size}}' | sed -n 's/^metastore/    &/p'
 
 scripts/deps.sh build
 trap 'docker compose --project-name metastore-test down --volumes >/dev/null 2>&1' EXIT

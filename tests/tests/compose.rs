@@ -224,9 +224,8 @@ async fn killed(stage: &Stage, traffic: &Traffic) {
 /// How many targets Prometheus scrapes, once all of them are up: nodes, gateways, the balancer and itself.
 async fn scraped(stage: &Stage) -> Option<usize> {
     let monitor = stage.compose.containers("monitor").unwrap().pop()?;
-    let answer = http::get(monitor.port(9090), "/api/v1/query?query=up").await.ok()?;
+    let answer = http::get(monitor.port(9090), "/api/v1/targets?state=active").await.ok()?;
     let answer: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
-    let up = |found: &serde_json::Value| found["value"][1] == "1";
-    let targets = answer["data"]["result"].as_array()?;
-    (targets.len() == 7 && targets.iter().all(up)).then_some(targets.len())
+    let targets = answer["data"]["activeTargets"].as_array()?;
+    (targets.len() == 7 && targets.iter().all(|target| target["health"] == "up")).then_some(targets.len())
 }

@@ -12,21 +12,23 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::Service;
 
+use super::coalesce::Coalesced;
+use super::eager::Eager;
 use crate::config::Config;
 
 /// Small frames may take half of it; ten thousand watch creations in one burst have to fit (with the usual 64 KiB,
@@ -111,12 +113,7 @@ where
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     let (drain, draining) = watch::channel(false);
-    let server = Server {
-        permits: Arc::new(Semaphore::new(options.connections_max)),
-        protocol: Arc::new(protocol(&options)),
-        service,
-        options,
-    };
+    let server = Server { permits: Arc::new(Semaphore::new(options.connections_max)), service, options };
     let mut connections = JoinSet::new();
     let mut acceptors = JoinSet::new();
     let (accepted, mut incoming) = tokio::sync::mpsc::channel(1);
@@ -216,11 +213,22 @@ fn is_one_connections(error: &io::Error) -> bool {
     )
 }
 
-fn protocol(options: &Options) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.first_bytes_timeout);
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    Http1,
+    Http2,
+}
+
+fn http1(options: &Options) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(options.first_bytes_timeout);
     builder
-        .http2()
+}
+
+fn http2(options: &Options, requests: Eager) -> http2::Builder<Eager> {
+    let mut builder = http2::Builder::new(requests);
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(options.streams_max)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -236,7 +244,6 @@ fn protocol(options: &Options) -> Builder<TokioExecutor> {
 #[derive(Clone)]
 struct Server<S> {
     permits: Arc<Semaphore>,
-    protocol: Arc<Builder<TokioExecutor>>,
     service: S,
     options: Options,
 }
@@ -261,20 +268,48 @@ where
             () = too_late(&mut draining) => return,
         };
         // Answers are small and wanted at once.
-        if !matches!(begun, Ok(Ok(()))) || stream.set_nodelay(true).is_err() {
+        let Ok(Ok(version)) = begun else { return };
+        if stream.set_nodelay(true).is_err() {
             return;
         }
-        let service = TowerToHyperService::new(self.service);
-        let mut connection = pin!(self.protocol.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let (service, options) = (TowerToHyperService::new(self.service), self.options);
+        let ending = Ending { age, grace: options.connection_age_grace, draining };
+        match version {
+            Version::Http1 => {
+                let connection = http1(&options).serve_connection(TokioIo::new(stream), service).with_upgrades();
+                ending.of(connection, http1::UpgradeableConnection::graceful_shutdown).await;
+            }
+            Version::Http2 => {
+                let requests = Eager::default();
+                let protocol = http2(&options, requests.clone());
+                let serve = |stream| protocol.serve_connection(TokioIo::new(stream), service);
+                let connection = Coalesced::new(stream, requests, serve);
+                ending.of(connection, |connection| connection.connection().graceful_shutdown()).await;
+            }
+        }
+    }
+}
+
+/// When a connection ends, other than by itself.
+struct Ending {
+    age: Option<Duration>,
+    grace: Option<Duration>,
+    draining: watch::Receiver<bool>,
+}
+
+impl Ending {
+    /// Runs a connection until it has ended, or was shut down and did not end in time.
+    async fn of<C: Future<Output = hyper::Result<()>>>(mut self, connection: C, shut_down: impl FnOnce(Pin<&mut C>)) {
+        let mut connection = pin!(connection);
         // A draining server sets a time for all connections together.
         let grace = tokio::select! {
             // It must have begun before it can end in order.
             biased;
             ended = connection.as_mut() => return note(ended),
-            _ = draining.wait_for(|draining| *draining) => None,
-            () = elapse(age) => self.options.connection_age_grace,
+            _ = self.draining.wait_for(|draining| *draining) => None,
+            () = elapse(self.age) => self.grace,
         };
-        connection.as_mut().graceful_shutdown();
+        shut_down(connection.as_mut());
         tokio::select! {
             ended = connection => note(ended),
             () = elapse(grace) => {}
@@ -282,9 +317,9 @@ where
     }
 }
 
-fn note(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+fn note(ended: hyper::Result<()>) {
     if let Err(error) = ended {
-        tracing::debug!(error, "a connection failed");
+        tracing::debug!(%error, "a connection failed");
     }
 }
 
@@ -304,12 +339,13 @@ async fn elapse(time: Option<Duration>) {
 }
 
 /// Waits until the first bytes tell HTTP/1 and HTTP/2 apart, without taking them.
-async fn first_bytes(stream: &TcpStream) -> io::Result<()> {
+async fn first_bytes(stream: &TcpStream) -> io::Result<Version> {
     let mut bytes = [0; PREFACE.len()];
     loop {
         match stream.peek(&mut bytes).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            length if length == PREFACE.len() || bytes[..length] != PREFACE[..length] => return Ok(()),
+            length if bytes[..length] != PREFACE[..length] => return Ok(Version::Http1),
+            length if length == PREFACE.len() => return Ok(Version::Http2),
             _ => tokio::time::sleep(FIRST_BYTES_RETRY).await,
         }
     }

@@ -5,6 +5,8 @@
 //!                   └► operations   /health, /readyz, /livez, /metrics: on the client port, or one of their own
 //! ```
 
+mod coalesce;
+mod eager;
 pub mod etcd;
 pub mod listener;
 pub mod operations;

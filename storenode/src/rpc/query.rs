@@ -57,6 +57,8 @@ impl Query {
                 return query.now(&request);
             }
             let _turn = query.long_reads.acquire().await.map_err(|_| Error::Stopped)?;
+            // Whoever has begun this beside other work goes on with that first.
+            tokio::task::yield_now().await;
             aside(|| query.now(&request))
         })
     }

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use internal_proto::{Error, LeaseId, MemberId, Operation, PutLease, PutRequest, PutValue};
-use storenode::{ApplyPlace, LogPlace, Recipient as _};
+use storenode::{ApplyPlace, Delay, LogPlace, Recipient as _};
 use tests::simulation::cluster::{Cluster, LONG_LOGS};
-use tests::simulation::machine::PendingWrite;
+use tests::simulation::machine::{ELECTION, PendingWrite};
 use tests::simulation::network::Quality;
 use tests::simulation::pending::{Pending, runtime};
 
@@ -71,6 +71,51 @@ fn an_ended_leader_is_replaced_at_once() {
         let took = cluster.now() - killed;
         assert!(took < AT_ONCE, "seed {seed}, {size} members: {took:?}");
     }
+}
+
+#[test]
+fn who_has_much_to_apply_leaves_the_office_to_others() {
+    let runtime = runtime();
+    let _context = runtime.enter();
+    for seed in 0..SEEDS {
+        let (mut cluster, leader) = led_beside_one_that_applies_slowly(seed);
+        cluster.machines[leader].submit(&puts());
+        let applied = |cluster: &Cluster, index: usize| cluster.node(index).unwrap().reader().applied().0;
+        let others = |cluster: &Cluster| [0, 2].map(|index| applied(cluster, index)).into_iter().min();
+        // As in a cluster in use, for long enough that all have logged everything.
+        let end = cluster.now() + ELECTION;
+        until(&mut cluster, |_| {}, |cluster| (cluster.now() >= end).then_some(()));
+        assert!(Some(applied(&cluster, SLOW)) < others(&cluster), "seed {seed}: it is not behind");
+
+        let mut over = Pending::new(cluster.node(leader).unwrap().hand_over());
+        until(&mut cluster, |_| {}, |_| over.poll());
+        let leader = cluster.leader().unwrap();
+        assert_ne!(leader, SLOW, "seed {seed}: leadership was handed to it");
+
+        cluster.machines[leader].kill();
+        let killed = cluster.now();
+        let next = until(&mut cluster, |cluster| everybody_hears_of_the_end(cluster, leader), Cluster::leader);
+        assert_ne!(next, SLOW, "seed {seed}");
+        assert!(cluster.now() - killed < AT_ONCE, "seed {seed}: {:?}", cluster.now() - killed);
+    }
+}
+
+/// The member whose turn would be first when the first leads.
+const SLOW: usize = 1;
+
+/// Three members on quick disks that another than the slow one leads.
+fn led_beside_one_that_applies_slowly(seed: u64) -> (Cluster, usize) {
+    /// More passes than any test makes.
+    const FOR_EVER: u32 = 1 << 30;
+    let mut cluster = Cluster::new(seed, 3, Quality::GOOD, LONG_LOGS);
+    for machine in &mut cluster.machines {
+        (machine.tuning.log, machine.tuning.apply) = (LogPlace::Inline, ApplyPlace::Inline);
+    }
+    cluster.machines[SLOW].tuning.apply = ApplyPlace::Deferred(Delay { seed, least: FOR_EVER, most: FOR_EVER });
+    [0, 2].into_iter().for_each(|index| cluster.start(index).unwrap());
+    let leader = until(&mut cluster, |_| {}, Cluster::leader);
+    cluster.start(SLOW).unwrap();
+    (cluster, leader)
 }
 
 #[test]

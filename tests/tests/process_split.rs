@@ -23,6 +23,12 @@ use tests::traffic::{self, Traffic, Turn};
 const GRACE: Duration = Duration::from_secs(15);
 /// For a log line.
 const SAID_WITHIN: Duration = Duration::from_secs(30);
+/// What a member misses, in steps of traffic: many thousand writes.
+const MISSED: usize = 80;
+/// Far more than an election takes, and less than it takes to apply those.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(3);
+/// The storage nodes that apply slowest.
+const ON_DISK: [usize; 2] = [1, 2];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_gateway_serves_one_history() {
@@ -70,6 +76,31 @@ async fn a_killed_leader_is_not_noticed() {
         traffic.goes_on().await.unwrap();
         split.storenodes[leader].restart().await.unwrap();
     }
+    traffic.goes_on().await.unwrap();
+    traffic.judge(&split.client(1).await).await.unwrap();
+    replicas::of_split_are_equal(split).await.unwrap();
+}
+
+/// A member that has just come back has logged what the others have long before it has applied it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_killed_while_another_catches_up_is_not_noticed() {
+    let turn = traffic::turn().await;
+    let mut split = Split::start(&MIXED, 2, &[]).await.unwrap();
+    let mut traffic = traffic(turn, &split, &[0, 1]).await;
+    let leader = split.leader(0).await.unwrap();
+    let behind = ON_DISK.into_iter().find(|&index| index != leader).unwrap();
+    split.storenodes[behind].kill();
+    for _ in 0..MISSED {
+        traffic.goes_on().await.unwrap();
+    }
+    split.storenodes[behind].restart().await.unwrap();
+    traffic.goes_on().await.unwrap();
+    let leader = split.leader(0).await.unwrap();
+    split.storenodes[leader].kill();
+    let killed = Instant::now();
+    traffic.record.acknowledged(1).await;
+    assert!(killed.elapsed() < TAKEN_OVER_WITHIN, "{:?}", killed.elapsed());
+    split.storenodes[leader].restart().await.unwrap();
     traffic.goes_on().await.unwrap();
     traffic.judge(&split.client(1).await).await.unwrap();
     replicas::of_split_are_equal(split).await.unwrap();

@@ -46,6 +46,8 @@ pub(crate) enum Input {
     Unreachable(MemberId),
     /// The leader's process has ended: others may stand for its place.
     LeaderGone,
+    /// There is much to apply: others would lead sooner.
+    Behind,
     /// Have this voter lead as soon as it has all entries.
     HandOver(MemberId),
     /// All Readies up to this one are durable.
@@ -214,6 +216,7 @@ impl Core {
             Input::Confirm(round) => self.node.read_index(round.encode()),
             Input::Unreachable(peer) => self.node.report_unreachable(peer.0),
             Input::LeaderGone => self.leader_gone(),
+            Input::Behind => self.stand_last(),
             Input::HandOver(successor) => self.node.transfer_leader(successor.0),
             Input::Logged(number) => self.logged(number, outputs),
             Input::Applied(index) => {

@@ -5,8 +5,11 @@
 //!                                                       └─► rank × 20 ms ─► campaign, with pre-vote
 //! ```
 //!
-//! Invariant: one voter alone deposes nobody. A quorum must each have lost the leader before a pre-vote succeeds, so a
-//! bad link between two members changes nothing.
+//! Invariants:
+//! - one voter alone deposes nobody. A quorum must each have lost the leader before a pre-vote succeeds, so a bad link
+//!   between two members changes nothing;
+//! - a voter that has much to apply, as after a restart, leaves the office to others as long as there are any: whoever
+//!   leads answers no write and no read before it has applied what is committed.
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +24,8 @@ use super::member::Member;
 const STEP: Duration = Duration::from_millis(20);
 /// An election under way is given this long before this voter stands as well.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How much later a voter stands that has much to apply: longer than all others need, one after another.
+const BEHIND: Duration = Duration::from_millis(200);
 
 /// Who led last, and when to stand for its place.
 #[derive(Debug, Default)]
@@ -40,11 +45,11 @@ impl Failover {
         }
     }
 
-    /// A peer's process has ended. Whether it led; `rank` is this voter's place among those that remain.
-    fn gone(&mut self, peer: MemberId, rank: u32, now: Instant) -> bool {
+    /// A peer's process has ended. Whether it led; this voter waits so long before it stands.
+    fn gone(&mut self, peer: MemberId, wait: Duration, now: Instant) -> bool {
         let led = self.leader == Some(peer);
         if led {
-            self.campaign_at.get_or_insert(now + STEP * rank);
+            self.campaign_at.get_or_insert(now + wait);
         }
         led
     }
@@ -64,8 +69,9 @@ impl Member {
     pub(super) fn peer_gone(&mut self, peer: MemberId) -> Result<(), Fatal> {
         let now = (self.clock)();
         let Some(rank) = self.core.rank_without(peer) else { return Ok(()) };
-        if !self.role.leads && self.failover.gone(peer, rank, now) {
-            tracing::debug!(leader = %peer, rank, "the leader's process has ended");
+        let wait = STEP * rank + if self.is_behind(now) { BEHIND } else { Duration::ZERO };
+        if !self.role.leads && self.failover.gone(peer, wait, now) {
+            tracing::debug!(leader = %peer, ?wait, "the leader's process has ended");
             self.step(Input::LeaderGone)?;
             self.stand_if_due(now)?;
         }
@@ -99,11 +105,11 @@ mod tests {
     #[test]
     fn only_the_leaders_end_calls_for_an_election() {
         let now = Instant::now();
-        assert!(!Failover::default().gone(LEADER, 0, now));
+        assert!(!Failover::default().gone(LEADER, Duration::ZERO, now));
         let mut failover = following(LEADER, now);
-        assert!(!failover.gone(MemberId(2), 0, now));
+        assert!(!failover.gone(MemberId(2), Duration::ZERO, now));
         assert!(!failover.is_due(now));
-        assert!(failover.gone(LEADER, 0, now));
+        assert!(failover.gone(LEADER, Duration::ZERO, now));
         assert!(failover.is_due(now) && !failover.is_due(now));
     }
 
@@ -111,9 +117,9 @@ mod tests {
     fn voters_stand_in_turn() {
         let now = Instant::now();
         let mut failover = following(LEADER, now);
-        failover.gone(LEADER, 2, now);
+        failover.gone(LEADER, STEP * 2, now);
         // A second report does not postpone the turn.
-        failover.gone(LEADER, 2, now + STEP);
+        failover.gone(LEADER, STEP * 2, now + STEP);
         assert!(!failover.is_due(now + STEP) && failover.is_due(now + STEP * 2));
     }
 
@@ -121,19 +127,19 @@ mod tests {
     fn an_election_under_way_is_given_time_and_then_repeated() {
         let now = Instant::now();
         let mut failover = following(LEADER, now);
-        failover.gone(LEADER, 0, now);
+        failover.gone(LEADER, Duration::ZERO, now);
         failover.role_changed(role(None), now);
         assert!(!failover.is_due(now + STEP) && failover.is_due(now + PATIENCE));
-        assert!(failover.gone(LEADER, 0, now + PATIENCE) && failover.is_due(now + PATIENCE));
+        assert!(failover.gone(LEADER, Duration::ZERO, now + PATIENCE) && failover.is_due(now + PATIENCE));
     }
 
     #[test]
     fn a_new_leader_ends_the_matter() {
         let now = Instant::now();
         let mut failover = following(LEADER, now);
-        failover.gone(LEADER, 1, now);
+        failover.gone(LEADER, STEP, now);
         failover.role_changed(role(Some(MemberId(2))), now);
         assert!(!failover.is_due(now + STEP * 2));
-        assert!(!failover.gone(LEADER, 0, now));
+        assert!(!failover.gone(LEADER, Duration::ZERO, now));
     }
 }

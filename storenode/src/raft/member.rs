@@ -106,6 +106,9 @@ impl Member {
         if gap > self.pace.election {
             self.applier.restart_deadlines(now);
         }
+        if self.is_behind(now) {
+            self.step(Input::Behind)?;
+        }
         let periods = u32::try_from(gap.as_nanos() / self.pace.tick.as_nanos().max(1)).unwrap_or(u32::MAX);
         let most = u32::try_from(self.pace.election.as_nanos() / self.pace.tick.as_nanos().max(1)).unwrap_or(1);
         for _ in 0..periods.min(most) {
@@ -188,8 +191,12 @@ impl Member {
     }
 
     /// Whether there is room for what a message adds to the log and to what waits to be applied. Dropping entries
-    /// costs nothing but time, while a heartbeat or a vote must always get through.
+    /// costs nothing but time, while a heartbeat or a vote must always get through. And who has much to apply takes no
+    /// office over: the leader keeps it.
     fn admits(&mut self, message: &eraftpb::Message) -> Result<bool, Fatal> {
+        if message.get_msg_type() == eraftpb::MessageType::MsgTimeoutNow && self.is_behind((self.clock)()) {
+            return Ok(false);
+        }
         if message.entries.is_empty() {
             return Ok(true);
         }
@@ -245,7 +252,7 @@ impl Member {
                 self.log.append(job);
             }
             Output::Apply(entries) => {
-                self.unapplied.extend(entries);
+                self.unapplied.extend(entries, self.pass_ends);
                 self.apply(follow_up)?;
             }
             Output::Readable(round, index) => {

@@ -36,6 +36,15 @@ impl Core {
         }
     }
 
+    /// This voter does not stand by itself before others had the time to.
+    pub(super) fn stand_last(&mut self) {
+        let latest = self.latest_election;
+        let raft = &mut self.node.raft;
+        if raft.state != StateRole::Leader {
+            raft.set_randomized_election_timeout(latest);
+        }
+    }
+
     fn voters(&self) -> Vec<u64> {
         let mut members = self.node.raft.prs().conf().to_conf_state();
         let mut voters = members.take_voters();

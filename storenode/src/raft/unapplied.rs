@@ -15,7 +15,7 @@
 //! - a node that stops waits for the entry, so that its callers are answered.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use internal_proto::{LogIndex, Term};
 use raft::eraftpb;
@@ -29,18 +29,24 @@ use crate::state;
 
 /// A follower that is so far behind takes no more entries. Its leader sends them again.
 const MAX_BYTES: usize = 64 << 20;
+/// A follower that keeps up applies an entry in the pass that brings it or in the next; one that has been away has
+/// thousands before it.
+const PASSES_OF_WHO_KEEPS_UP: u32 = 2;
+/// What was only just handed out to who has been away; a follower that keeps up rarely has so much.
+const BEHIND_BYTES: usize = 1 << 20;
 
 /// Committed and not yet applied.
 #[derive(Default)]
 pub(super) struct Unapplied {
-    entries: VecDeque<eraftpb::Entry>,
+    /// Each with the end of the pass that brought it.
+    entries: VecDeque<(Instant, eraftpb::Entry)>,
     bytes: usize,
 }
 
 impl Unapplied {
-    pub(super) fn extend(&mut self, entries: Vec<eraftpb::Entry>) {
+    pub(super) fn extend(&mut self, entries: Vec<eraftpb::Entry>, pass_ends: Instant) {
         self.bytes += entries.iter().map(|entry| entry.data.len()).sum::<usize>();
-        self.entries.extend(entries);
+        self.entries.extend(entries.into_iter().map(|entry| (pass_ends, entry)));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -52,13 +58,19 @@ impl Unapplied {
         self.bytes >= MAX_BYTES
     }
 
+    /// Whether there is more than a follower has that keeps up, whose passes take so long.
+    fn is_behind(&self, pass: Duration, now: Instant) -> bool {
+        let waits = |(pass_ends, _): &(Instant, _)| now > *pass_ends + pass * (PASSES_OF_WHO_KEEPS_UP - 1);
+        self.bytes >= BEHIND_BYTES || self.entries.front().is_some_and(waits)
+    }
+
     /// A snapshot holds all of them.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
     fn pop_front(&mut self) -> Option<eraftpb::Entry> {
-        let entry = self.entries.pop_front()?;
+        let (_, entry) = self.entries.pop_front()?;
         self.bytes -= entry.data.len();
         Some(entry)
     }
@@ -75,6 +87,11 @@ impl Member {
     /// Whether the state is here, and will not be another one soon.
     pub(super) const fn may_apply(&self) -> bool {
         !self.applier.is_away() && !self.snapshots.is_install_due()
+    }
+
+    /// Whether clients would wait if this member led: it would have to apply much before it answers.
+    pub(super) fn is_behind(&self, now: Instant) -> bool {
+        !self.may_apply() || self.unapplied.is_behind(self.pace.bearable, now)
     }
 
     /// Applies what is committed, at least one entry, until the pass has taken long enough or an entry goes away.

@@ -19,11 +19,15 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A cluster that has a leader; its place. Disks take no time.
 fn led_on_quick_disks(seed: u64, size: u64) -> (Cluster, usize) {
+    led(on_quick_disks(seed, size))
+}
+
+fn on_quick_disks(seed: u64, size: u64) -> Cluster {
     let mut cluster = Cluster::new(seed, size, Quality::GOOD, LONG_LOGS);
     for machine in &mut cluster.machines {
         (machine.tuning.log, machine.tuning.apply) = (LogPlace::Inline, ApplyPlace::Inline);
     }
-    led(cluster)
+    cluster
 }
 
 fn led(mut cluster: Cluster) -> (Cluster, usize) {
@@ -107,10 +111,7 @@ const SLOW: usize = 1;
 fn led_beside_one_that_applies_slowly(seed: u64) -> (Cluster, usize) {
     /// More passes than any test makes.
     const FOR_EVER: u32 = 1 << 30;
-    let mut cluster = Cluster::new(seed, 3, Quality::GOOD, LONG_LOGS);
-    for machine in &mut cluster.machines {
-        (machine.tuning.log, machine.tuning.apply) = (LogPlace::Inline, ApplyPlace::Inline);
-    }
+    let mut cluster = on_quick_disks(seed, 3);
     cluster.machines[SLOW].tuning.apply = ApplyPlace::Deferred(Delay { seed, least: FOR_EVER, most: FOR_EVER });
     [0, 2].into_iter().for_each(|index| cluster.start(index).unwrap());
     let leader = until(&mut cluster, |_| {}, Cluster::leader);

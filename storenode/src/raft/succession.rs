@@ -28,11 +28,10 @@ impl Core {
 
     /// Pre-votes are granted from now on, and this voter does not stand by itself before its turn.
     pub(super) fn leader_gone(&mut self) {
-        let latest = self.latest_election;
         let raft = &mut self.node.raft;
         if raft.state == StateRole::Follower && raft.election_elapsed < raft.election_timeout() {
             raft.election_elapsed = raft.election_timeout();
-            raft.set_randomized_election_timeout(latest);
+            self.stand_last();
         }
     }
 

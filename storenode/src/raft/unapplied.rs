@@ -29,9 +29,6 @@ use crate::state;
 
 /// A follower that is so far behind takes no more entries. Its leader sends them again.
 const MAX_BYTES: usize = 64 << 20;
-/// A follower that keeps up applies an entry in the pass that brings it or in the next; one that has been away has
-/// thousands before it.
-const PASSES_OF_WHO_KEEPS_UP: u32 = 2;
 /// What was only just handed out to who has been away; a follower that keeps up rarely has so much.
 const BEHIND_BYTES: usize = 1 << 20;
 
@@ -58,9 +55,10 @@ impl Unapplied {
         self.bytes >= MAX_BYTES
     }
 
-    /// Whether there is more than a follower has that keeps up, whose passes take so long.
+    /// Whether there is more than a follower has that keeps up: it applies an entry in the pass that brings it, or in
+    /// the next. A pass takes so long.
     fn is_behind(&self, pass: Duration, now: Instant) -> bool {
-        let waits = |(pass_ends, _): &(Instant, _)| now > *pass_ends + pass * (PASSES_OF_WHO_KEEPS_UP - 1);
+        let waits = |(pass_ends, _): &(Instant, _)| now > *pass_ends + pass;
         self.bytes >= BEHIND_BYTES || self.entries.front().is_some_and(waits)
     }
 
